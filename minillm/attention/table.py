@@ -1,0 +1,116 @@
+"""The table of backends: which forms of attention exist, which can run here, and what each one can compute.
+
+Choosing a form is choosing a name. A form that cannot run keeps its row and says why, so a reader learns what is
+missing from the same table that tells what is there. To add a form: write one function that returns its `Backend`, and
+add one line to `CREATORS`; the function imports the form only when the row is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NoReturn
+
+from minillm.errors import Unsupported, unknown_name
+
+OPTIONS = ("causal", "window", "softcap", "sinks", "scale", "return_lse")
+
+
+def _cannot_run(*_: Any, **__: Any) -> NoReturn:
+    raise Unsupported("this backend is not available; print ml.backends() to see why, and what to use.")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One form of attention: its name, whether it can run here and why, and the options it can compute.
+
+    `run` has `ml.attention`'s signature without `backend`, takes only the options listed, and trusts its arguments.
+    """
+
+    name: str
+    available: bool
+    why: str
+    options: frozenset[str] = frozenset()
+    run: Callable[..., Any] = _cannot_run
+
+    def __str__(self) -> str:
+        return f"{self.name:<8}{'yes' if self.available else 'no':<11}{self.why}"
+
+
+def _naive() -> Backend:
+    from minillm.attention.naive import naive_attention
+
+    return Backend("naive", True, "a few lines of torch; every option; the oracle", frozenset(OPTIONS), naive_attention)
+
+
+def _sdpa() -> Backend:
+    from minillm.attention.sdpa import OPTIONS as options
+    from minillm.attention.sdpa import attend
+
+    return Backend("sdpa", True, "torch's fused call; no softcap, no return_lse", options, attend)
+
+
+def _not_yet(name: str) -> Backend:
+    return Backend(name, False, "not in this release: the flash-attention lessons bring it; use 'naive' or 'sdpa'")
+
+
+CREATORS: dict[str, Callable[[], Backend]] = {
+    "naive": _naive,
+    "tiled": lambda: _not_yet("tiled"),
+    "sdpa": _sdpa,
+    "triton": lambda: _not_yet("triton"),
+}
+
+# "auto" takes the first of these that can compute the options asked for.
+PREFERENCE = ("sdpa", "naive")
+
+
+@cache
+def find_backend(name: str) -> Backend:
+    """The row called `name`, made on first use. Raises InvalidValue, with the nearest name, when there is none."""
+    if name not in CREATORS:
+        raise unknown_name("backend", name, [*CREATORS, "auto"])
+    return CREATORS[name]()
+
+
+def choose_backend(name: str, needed: tuple[str, ...]) -> Backend:
+    """The backend `name` (or the best one, for "auto") that can compute every option in `needed`.
+
+    Raises InvalidValue for an unknown name and Unsupported for a form that is not here or lacks an option, naming the
+    ones that do.
+    """
+    if name == "auto":
+        return next(b for b in map(find_backend, PREFERENCE) if b.options.issuperset(needed))
+    backend = find_backend(name)
+    if not backend.available:
+        raise Unsupported(f"backend {name!r} is not available: {backend.why}.")
+    missing = [option for option in needed if option not in backend.options]
+    if missing:
+        able = [repr(b.name) for b in backends().values() if b.available and b.options.issuperset(needed)]
+        raise Unsupported(
+            f"backend {name!r} cannot compute {' and '.join(missing)}; it computes {', '.join(sorted(backend.options))}; "
+            f"use {' or '.join(able)}, or backend='auto'."
+        )
+    return backend
+
+
+class Backends(Mapping[str, Backend]):
+    """Name -> Backend, in the table's order; printing it prints the table."""
+
+    def __getitem__(self, name: str) -> Backend:
+        return find_backend(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(CREATORS)
+
+    def __len__(self) -> int:
+        return len(CREATORS)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{'name':<8}{'available':<11}why", *map(str, self.values())])
+
+
+def backends() -> Backends:
+    """Every form of attention by name: `.available` tells whether it runs here, `.why` tells why or what to use."""
+    return Backends()
