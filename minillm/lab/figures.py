@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -75,9 +76,10 @@ def figure(
     Further keywords (`width_ratios`, `sharex`, ...) go to `Figure.subplots`.
     """
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    fig = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout="constrained", facecolor="white")
-    fig.get_layout_engine().set(w_pad=0.09, h_pad=0.07)
+    layout = ConstrainedLayoutEngine(w_pad=0.09, h_pad=0.07)
+    fig = Figure(figsize=(width, height), dpi=DOTS_PER_INCH, layout=layout, facecolor="white")
     fig.subplots(rows, columns, **grid)
     for axes in fig.axes:
         style_axes(axes)
@@ -118,7 +120,9 @@ def to_png(fig: Figure) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     buffer = io.BytesIO()
-    FigureCanvasAgg(fig).print_png(buffer, metadata={"Software": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # a model may print a script the font lacks
+        FigureCanvasAgg(fig).print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 

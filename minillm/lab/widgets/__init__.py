@@ -1,1 +1,13 @@
-"""Being built."""
+"""Widgets, each answering one question: what comes next, who looks where, who shares what, and does it fit?"""
+
+from minillm._doors import open_door
+
+__getattr__, __dir__, __all__ = open_door(
+    __name__,
+    {
+        "attention_map": "minillm.lab.widgets.attention_maps",
+        "head_groups": "minillm.lab.widgets.head_grouping",
+        "kv_calculator": "minillm.lab.widgets.kv_memory",
+        "next_token": "minillm.lab.widgets.next_tokens",
+    },
+)
