@@ -5,6 +5,13 @@ from minillm._doors import open_door
 __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
+        "check": "minillm.lab.checks",
+        "hint": "minillm.lab.checks",
+        "predict": "minillm.lab.predictions",
+        "score": "minillm.lab.predictions",
+        "calibration": "minillm.lab.predictions",
+        "grade_notebook": "minillm.lab.grade",
+        "exercises": "minillm.lab.exercises:",
         "doctor": "minillm.lab.doctor",
         "figures": "minillm.lab.figures:",
         "widgets": "minillm.lab.widgets:",

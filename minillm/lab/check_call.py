@@ -1,0 +1,246 @@
+"""Calling a learner's function safely: on copies of the inputs, within a time limit, and without losing anything.
+
+Whatever the function does (raise, edit its inputs, never return, reseed the world), the caller gets an `Outcome` or one
+exception, `LearnerFault`, whose finding is already worded for the learner. Everything global is put back afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dis
+import os
+import random
+import re
+import signal
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+
+from minillm.lab.check_compare import clip
+from minillm.lab.check_result import Finding
+from minillm.lab.check_watch import Watch
+
+# Code in these places is not the learner's: minillm itself, Python's library, installed packages.
+_LIBRARY_FOLDERS = (
+    str(Path(__file__).parents[1]) + os.sep,
+    str(Path(contextlib.__file__).parent) + os.sep,
+    "site-packages",
+    "dist-packages",
+)
+
+
+class LearnerFault(Exception):
+    """The learner's function could not be used; `finding` says why in the learner's terms."""
+
+    def __init__(self, finding: Finding, not_attempted: bool = False) -> None:
+        super().__init__(finding.meaning)
+        self.finding = finding
+        self.not_attempted = not_attempted
+
+
+class _OutOfTime(BaseException):
+    """Raised by the alarm inside the learner's code; not an Exception, so `except Exception` cannot swallow it."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The inputs of one call, as a case made them."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call returned, which inputs it edited, and which inputs its result shares memory with."""
+
+    result: Any
+    edited: tuple[str, ...]
+    shared: tuple[str, ...]
+
+
+class LearnerCall:
+    """Call `function` again and again within `time_limit` seconds in all; `names` are its parameters, in order.
+
+    The limit uses an alarm signal, so it holds on the main thread of Linux and macOS; elsewhere there is none, and one
+    long library call is interrupted only when it returns.
+    """
+
+    def __init__(
+        self, function: Callable, names: tuple[str, ...] = (), forbid: tuple[str, ...] = (), time_limit: float = 30.0
+    ):
+        self.function = function
+        self.names = names
+        self.forbid = forbid
+        self.seconds_left = time_limit
+        self.time_limit = time_limit
+        self.calls = 0
+        self.last_given = Given()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result alone, for properties that combine several calls."""
+        return self.observe(Given(args, kwargs)).result
+
+    def observe(self, given: Given, watch: Watch | None = None) -> Outcome:
+        """Call on deep copies of `given` (strides kept) and compare the copies with the originals afterwards."""
+        args, kwargs = copy.deepcopy((given.args, given.kwargs))
+        watch = watch or Watch(self.forbid)
+        watch.forbid = self.forbid
+        self.calls += 1
+        self.last_given = given
+        result = self._run(args, kwargs, watch)
+        if watch.forbidden_seen:
+            raise LearnerFault(_forbidden(watch.forbidden_seen))
+        before = _tensors(given, self.names)
+        after = _tensors(Given(args, kwargs), self.names)
+        edited = tuple(name for name in before if not _identical(before[name], after[name]))
+        return Outcome(result, edited, _shared(result, after))
+
+    def _run(self, args: tuple, kwargs: dict, watch: Watch) -> Any:
+        started = time.monotonic()
+        try:
+            with _alarm(self.seconds_left), watch:
+                return self.function(*args, **kwargs)
+        except _OutOfTime:
+            meaning = (
+                f"The function did not return within {self.time_limit:g} seconds: is there a loop that never ends?"
+            )
+            raise LearnerFault(Finding(meaning)) from None
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise LearnerFault(raised_finding(error), not_attempted=self.calls == 1 and _is_stub(error)) from None
+        finally:
+            self.seconds_left = max(self.seconds_left - (time.monotonic() - started), 0.1)
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise `_OutOfTime` in the body after `seconds`, and again each second in case a bare `except:` swallowed it."""
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    armed = True
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        if armed:
+            raise _OutOfTime
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    remaining, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_REAL, remaining)
+        signal.signal(signal.SIGALRM, previous)
+
+
+@contextlib.contextmanager
+def untouched_state() -> Iterator[None]:
+    """Put back the random generators, gradient mode and default dtype, whatever the body did to them."""
+    python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
+    grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
+    try:
+        with torch.random.fork_rng(devices=[]), torch.set_grad_enabled(grad):
+            yield
+    finally:
+        torch.set_default_dtype(dtype)
+        random.setstate(python_state)
+        np.random.set_state(numpy_state)  # noqa: NPY002
+
+
+def _tensors(given: Given, names: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Every tensor among the inputs, by the name the learner knows it by: `q`, or `cache[1]` inside a list."""
+    found: dict[str, torch.Tensor] = {}
+
+    def visit(name: str, value: Any) -> None:
+        if isinstance(value, torch.Tensor):
+            found[name] = value
+        elif isinstance(value, (list, tuple)):
+            for i, item in enumerate(value):
+                visit(f"{name}[{i}]", item)
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                visit(f"{name}[{key!r}]", item)
+
+    for i, value in enumerate(given.args):
+        visit(names[i] if i < len(names) else f"argument {i}", value)
+    for name, value in given.kwargs.items():
+        visit(name, value)
+    return found
+
+
+def _identical(before: torch.Tensor, after: torch.Tensor) -> bool:
+    """Same shape, strides, dtype and numbers, NaN for NaN."""
+    same_form = (before.shape, before.stride(), before.dtype) == (after.shape, after.stride(), after.dtype)
+    return same_form and torch.allclose(before.detach(), after.detach(), rtol=0, atol=0, equal_nan=True)
+
+
+def _shared(result: Any, inputs: dict[str, torch.Tensor]) -> tuple[str, ...]:
+    parts = [result] if isinstance(result, torch.Tensor) else list(result) if isinstance(result, (list, tuple)) else []
+    held = {t.untyped_storage().data_ptr() for t in parts if isinstance(t, torch.Tensor) and t.layout == torch.strided}
+    return tuple(name for name, t in inputs.items() if t.numel() and t.untyped_storage().data_ptr() in held)
+
+
+def _forbidden(seen: str) -> Finding:
+    meaning = (
+        f"This exercise asks you to write it yourself: `{seen}` already is the answer, so build it from smaller steps."
+    )
+    return Finding(meaning, (("called", seen),), layer="contract")
+
+
+def _is_stub(error: BaseException) -> bool:
+    """True for a NotImplementedError that a `raise` in the learner's own code made, not one from inside a library."""
+    frames = _learner_frames(error.__traceback__)
+    if type(error) is not NotImplementedError or not frames or frames[-1].tb_next is not None:
+        return False
+    instruction = frames[-1].tb_frame.f_code.co_code[frames[-1].tb_lasti]
+    return dis.opname[instruction] == "RAISE_VARARGS"
+
+
+def _learner_frames(trace: TracebackType | None) -> list[TracebackType]:
+    """The traceback entries whose code is neither minillm's, an installed package's nor Python's own."""
+    frames = []
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        if not filename.startswith("<frozen") and not any(folder in filename for folder in _LIBRARY_FOLDERS):
+            frames.append(trace)
+        trace = trace.tb_next
+    return frames
+
+
+def raised_finding(error: BaseException) -> Finding:
+    """`error` as the learner should see it: type, first line, and the lines of their own code that led there."""
+    text = (str(error).strip().splitlines() or [""])[0]
+    text = clip(re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", text), 300)
+    facts = [("raised", f"{type(error).__name__}: {text}" if text else type(error).__name__)]
+    steps = [_frame_text(trace) for trace in _learner_frames(error.__traceback__)[-3:]]
+    if steps:
+        facts.append(("at", "\n".join(steps)))
+    return Finding("The function raised instead of returning.", tuple(facts))
+
+
+def _frame_text(trace: TracebackType) -> str:
+    """One line such as `line 3 of attention: scores = q @ k`; no file name, which differs from run to run."""
+    summary = traceback.extract_tb(trace, limit=1)[0]
+    return f"line {summary.lineno} of {summary.name}" + (f": {summary.line}" if summary.line else "")
+
+
+def has_empty_body(function: Any) -> bool:
+    """True for a plain function whose body is only a docstring, `pass` or `...`."""
+    code = getattr(function, "__code__", None)
+    if code is None or function.__name__ == "<lambda>":
+        return False
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP")]
+    names = [step.opname for step in steps]
+    return names in (["LOAD_CONST", "RETURN_VALUE"], ["RETURN_CONST"]) and steps[0].argval is None

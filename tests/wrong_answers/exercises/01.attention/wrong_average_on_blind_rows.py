@@ -1,0 +1,15 @@
+"""A large negative number for -inf makes a blind row average all values."""
+
+import torch
+
+LAYER = "values"
+
+
+def answer(q, k, v, causal=False):
+    L, S, D = q.shape[1], k.shape[1], q.shape[3]
+    scores = torch.einsum("blhd,bshd->bhls", q, k) / D**0.5
+    if causal:
+        hidden = torch.arange(S) > torch.arange(L)[:, None] + S - L
+        scores = scores.masked_fill(hidden, -1e9)
+    weights = torch.softmax(scores, dim=-1).nan_to_num(0.0)
+    return torch.einsum("bhls,bshd->blhd", weights, v)
