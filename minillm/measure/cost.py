@@ -1,0 +1,67 @@
+"""What attention and a whole model cost, on paper: FLOPs, bytes and seconds from a handful of plain numbers.
+
+These are the formulas you can check with a pencil. The counters measure the same quantities on running code, and the
+tests hold the two together; when a formula and a counter disagree, one of them is wrong.
+"""
+
+from __future__ import annotations
+
+from minillm.measure.attention_cost import (
+    AttentionFlops,
+    Bytes,
+    attention_flops,
+    ideal_attention_bytes,
+    kv_cache_bytes,
+    score_bytes,
+    visible_pairs,
+)
+from minillm.measure.model_cost import (
+    decode_flops_per_token,
+    matrix_parameters,
+    parameter_count,
+    prefill_flops,
+    weight_bytes,
+)
+from minillm.measure.numbers import require_positive
+
+__all__ = [
+    "AttentionFlops",
+    "Bytes",
+    "arithmetic_intensity",
+    "attention_flops",
+    "decode_flops_per_token",
+    "ideal_attention_bytes",
+    "kv_cache_bytes",
+    "matrix_parameters",
+    "parameter_count",
+    "prefill_flops",
+    "ridge_point",
+    "roofline_time",
+    "score_bytes",
+    "visible_pairs",
+    "weight_bytes",
+]
+
+
+def arithmetic_intensity(flops: float, bytes_moved: float) -> float:
+    """FLOPs, bytes -> FLOPs per byte. Below the machine's ridge point memory decides, above it the multipliers do."""
+    require_positive(flops=flops, bytes_moved=bytes_moved)
+    return flops / bytes_moved
+
+
+def ridge_point(bandwidth: float, rate: float) -> float:
+    """Bytes/s, FLOP/s -> the FLOPs per byte at which both limits take equally long: rate / bandwidth."""
+    require_positive(bandwidth=bandwidth, rate=rate)
+    return rate / bandwidth
+
+
+def roofline_time(bytes_moved: float, flops: float, bandwidth: float, rate: float) -> float:
+    """Bytes, FLOPs, bytes/s, FLOP/s -> seconds no kernel can beat: max(bytes / bandwidth, flops / rate).
+
+    Either amount may be zero. Source: Williams, Waterman and Patterson, "Roofline" (2009).
+    """
+    require_positive(bandwidth=bandwidth, rate=rate)
+    for name, amount in (("bytes_moved", bytes_moved), ("flops", flops)):
+        if amount != 0:
+            require_positive(**{name: amount})
+    return max(bytes_moved / bandwidth, flops / rate)
