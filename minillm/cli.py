@@ -1,0 +1,156 @@
+"""The `minillm` command: a thin door on the rooms.
+
+Every subcommand fetches its room when it is called, so `minillm --help` is instant. What we refuse is said in one line;
+a traceback from here is a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from minillm.errors import FileProblem, MinillmError, rule_numbers_remedy
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status: 0, 1 when a grade has failures, 2 for a refusal, 130 for Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a console that lacks a character shows a mark, not a traceback
+    try:
+        status = options.run(options)
+        sys.stdout.flush()
+        return int(status or 0)
+    except MinillmError as problem:
+        print(f"minillm: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has gone; give the interpreter's last flush somewhere to write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="minillm", description="How LLM inference works, down to the GPU kernel.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    _add_doctor(commands)
+    _add_generate(commands)
+    _add_lesson(commands)
+    _add_grade(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_doctor(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("doctor", help="what this machine can and cannot tell you")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--quick", action="store_true", help="leave out the self-tests")
+    parser.set_defaults(run=_doctor)
+
+
+def _add_generate(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("generate", help="continue a text, token by token")
+    parser.add_argument("prompt")
+    parser.add_argument("--model", default="tiny", help="tiny, a folder, or a hub id (default: %(default)s)")
+    parser.add_argument("--max-tokens", type=int, default=128, help="(default: %(default)s)")
+    parser.add_argument("--temperature", type=float, default=0.0, help="0 is greedy (default: %(default)s)")
+    parser.add_argument("--top-k", type=int, help="sample from the k most likely tokens")
+    parser.add_argument("--top-p", type=float, default=1.0, help="sample from this much probability")
+    parser.add_argument("--seed", type=int, help="the same seed writes the same text")
+    parser.add_argument("--stop", action="append", help="end before this text; may be given more than once")
+    parser.set_defaults(run=_generate)
+
+
+def _add_lesson(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("lesson", help="list the lessons, or make a fresh copy of one in my_work/")
+    parser.add_argument("number", nargs="?", help="for example 01")
+    parser.set_defaults(run=_lesson)
+
+
+def _add_grade(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("grade", help="run a learner's notebook and report its checks")
+    parser.add_argument("notebook", type=Path)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--timeout", type=float, default=600.0, metavar="SECONDS", help="(default: %(default)s)")
+    parser.add_argument("--memory", type=int, default=8192, metavar="MB", help="(default: %(default)s)")
+    parser.set_defaults(run=_grade)
+
+
+def _add_bench(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser("bench", help="measure this machine and write a record (from a checkout)")
+    parser.add_argument("names", nargs="*", help="engine, operators, …; all by default")
+    parser.set_defaults(run=_bench)
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from minillm import lab
+
+    report = lab.doctor(quick=options.quick)
+    print(_json_text(report) if options.json else report)
+
+
+def _generate(options: argparse.Namespace) -> None:
+    import minillm as ml
+
+    params = ml.SamplingParams(
+        max_tokens=options.max_tokens,
+        temperature=options.temperature,
+        top_k=options.top_k,
+        top_p=options.top_p,
+        seed=options.seed,
+        stop=options.stop,
+    )
+    text = options.prompt
+    for piece in ml.LLM(options.model).stream(options.prompt, params):
+        print(text + piece.text, end="", flush=True)
+        text = ""
+    print(text)
+
+
+def _lesson(options: argparse.Namespace) -> None:
+    from minillm.lab import lessons
+
+    if options.number:
+        print(os.path.relpath(lessons.fresh_copy(options.number)))
+        return
+    for path in lessons.find_lessons():
+        print(path.stem)
+
+
+def _grade(options: argparse.Namespace) -> int:
+    from minillm.lab.grade import grade_notebook
+
+    report = grade_notebook(options.notebook, timeout_s=options.timeout, memory_mb=options.memory)
+    print(_json_text(report) if options.json else report)
+    return 0 if report.passed else 1
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from minillm.lab.lessons import checkout
+
+    folder = checkout() / "benchmarks"
+    known = sorted(path.stem for path in folder.glob("*.py"))
+    missing = [name for name in options.names if name not in known]
+    if missing:
+        raise FileProblem(rule_numbers_remedy("no such benchmark", ", ".join(missing), f"known: {', '.join(known)}"))
+    # -P keeps the checkout off sys.path, where its folder `kernels` would pass for Hugging Face's package.
+    scripts = [[sys.executable, "-P", str(folder / f"{name}.py")] for name in options.names or known]
+    return max((subprocess.run(script, check=False).returncode for script in scripts), default=0)
+
+
+def _json_text(report: object) -> str:
+    """A report's own JSON: `to_json()` may give text, or plain values to be written as text."""
+    value = report.to_json()  # type: ignore[attr-defined]
+    return value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
