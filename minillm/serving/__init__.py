@@ -1,1 +1,14 @@
-"""Being built."""
+"""Serving: requests and their answers, and the engine that writes them."""
+
+from minillm._doors import open_door
+
+__getattr__, __dir__, __all__ = open_door(
+    __name__,
+    {
+        "CompletionOutput": "minillm.serving.request",
+        "LLM": "minillm.serving.engine",
+        "RequestOutput": "minillm.serving.request",
+        "SamplingParams": "minillm.serving.request",
+        "TextChunk": "minillm.serving.request",
+    },
+)

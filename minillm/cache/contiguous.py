@@ -1,0 +1,77 @@
+"""The simplest KV cache: one preallocated slab a layer, filled from the left.
+
+Keys and values of earlier tokens never change, so they are kept instead of recomputed. The slab is reserved for the longest
+text at the start; appending writes in place and copies nothing that is already there.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from minillm.errors import InvalidValue, rule_numbers_remedy
+
+
+class ContiguousCache:
+    """Keys and values (N, B, S_max, G, D), the first `length` positions of which are filled.
+
+    A forward pass calls `append` once a layer and `advance` once at its end. Raises InvalidValue when more is appended than
+    was reserved; nothing already stored is lost.
+    """
+
+    def __init__(
+        self,
+        num_layers: int,
+        batch: int,
+        max_length: int,
+        num_kv_heads: int,
+        head_dim: int,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ):
+        for name, number in (("num_layers", num_layers), ("batch", batch), ("max_length", max_length)):
+            if number < 1:
+                raise InvalidValue(
+                    rule_numbers_remedy(f"{name} must be at least 1", str(number), "reserve room for one")
+                )
+        shape = (num_layers, batch, max_length, num_kv_heads, head_dim)
+        self.k = torch.empty(shape, dtype=dtype, device=device)
+        self.v = torch.empty(shape, dtype=dtype, device=device)
+        self.length = 0
+
+    @property
+    def max_length(self) -> int:
+        """How many tokens were reserved for each text."""
+        return self.k.shape[2]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes reserved, filled or not."""
+        return 2 * self.k.numel() * self.k.element_size()
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """k, v (B, L, G, D) of the new tokens -> views (B, length + L, G, D) of everything this layer has seen."""
+        stop = self.length + k.shape[1]
+        if stop > self.max_length:
+            raise InvalidValue(f"the cache holds {self.max_length} tokens; got {stop}; reserve a larger max_length.")
+        self.k[layer, :, self.length : stop] = k
+        self.v[layer, :, self.length : stop] = v
+        return self.k[layer, :, :stop], self.v[layer, :, :stop]
+
+    def advance(self, count: int) -> None:
+        """Count the tokens that every layer has just appended."""
+        self.length += count
+
+    def truncate(self, length: int) -> None:
+        """Forget everything from position `length` on."""
+        if not 0 <= length <= self.length:
+            raise InvalidValue(
+                rule_numbers_remedy(f"length must lie in 0 … {self.length}", str(length), "truncate to what is filled")
+            )
+        self.length = length
+
+    def __repr__(self) -> str:
+        N, B, _, G, D = self.k.shape
+        used = self.length / self.max_length
+        return f"ContiguousCache({self.length} of {self.max_length} tokens ({used:.0%}), layers={N}, batch={B}, kv_heads={G}, head_dim={D}, {self.nbytes:,} bytes)"

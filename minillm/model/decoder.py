@@ -1,0 +1,164 @@
+"""The decoder: token ids in, a score for every possible next token out.
+
+Embed, then N times (norm, attend, add; norm, feed forward, add), then norm and project onto the vocabulary. With a cache it
+sees only the new tokens and remembers the rest; with none it sees the whole text at once. Both give the same scores.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minillm.cache.contiguous import ContiguousCache
+from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.model.config import ModelConfig
+from minillm.model.layers import Attention, KVCache, RMSNorm, SwiGLU, rotary_table
+
+
+class DecoderLayer(nn.Module):
+    """x (B, L, C) -> (B, L, C): attention and feed-forward, each normed before and added after."""
+
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.input_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.attention = Attention(config, layer)
+        self.post_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.mlp = SwiGLU(config)
+
+    def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None = None) -> Tensor:
+        x = x + self.attention(self.input_norm(x), cos, sin, cache)
+        return x + self.mlp(self.post_norm(x))
+
+
+class Decoder(nn.Module):
+    """token_ids (B, L) int64, cache of S − L earlier tokens or None -> logits (B, L, V) in the weights' dtype.
+
+    One module for Llama, Mistral, Qwen2 and Qwen3; see ModelConfig. Raises InvalidType or InvalidValue, before any work,
+    for ids that are not int64 (B, L), lie outside the vocabulary, or would run past `max_position_embeddings`.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderLayer(config, i) for i in range(config.num_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.lm_head = (
+            None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        )
+        self._rotary: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embed_tokens.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the weights are stored in."""
+        return self.embed_tokens.weight.dtype
+
+    def num_parameters(self) -> int:
+        """How many numbers were learned; tied embeddings count once."""
+        return sum(p.numel() for p in self.parameters())
+
+    def new_cache(self, batch: int = 1, max_length: int | None = None) -> ContiguousCache:
+        """An empty cache for `batch` texts of up to `max_length` tokens (default: all the model can see)."""
+        c = self.config
+        return ContiguousCache(
+            c.num_layers,
+            batch,
+            max_length or c.max_position_embeddings,
+            c.num_kv_heads,
+            c.head_dim,
+            dtype=self.dtype,
+            device=self.device,
+        )
+
+    def forward(self, token_ids: Tensor, cache: ContiguousCache | None = None) -> Tensor:
+        self.check_input(token_ids, cache)
+        return self.logits(self.hidden_states(token_ids, cache))
+
+    def hidden_states(self, token_ids: Tensor, cache: ContiguousCache | None = None) -> Tensor:
+        """token_ids (B, L) -> (B, L, C), normed; the cache, if any, grows by L. Input is trusted: see `check_input`."""
+        past = 0 if cache is None else cache.length
+        cos, sin = self.rotary_rows(past, past + token_ids.shape[1])
+        x = self.embed_tokens(token_ids)
+        for layer in self.layers:
+            x = layer(x, cos, sin, cache)
+        if cache is not None:
+            cache.advance(token_ids.shape[1])
+        return self.norm(x)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """hidden (..., C) -> (..., V). Split from `hidden_states` because prefill needs only the last row."""
+        return F.linear(hidden, self.embed_tokens.weight) if self.lm_head is None else self.lm_head(hidden)
+
+    def check_input(self, token_ids: Tensor, cache: ContiguousCache | None = None) -> None:
+        """Raise InvalidType or InvalidValue when these ids cannot be run."""
+        if not isinstance(token_ids, Tensor) or token_ids.dtype != torch.int64 or token_ids.dim() != 2:
+            got = (
+                f"{tuple(token_ids.shape)} {token_ids.dtype}"
+                if isinstance(token_ids, Tensor)
+                else type(token_ids).__name__
+            )
+            raise InvalidType(
+                rule_numbers_remedy("token_ids must be an int64 tensor (B, L)", got, "use torch.tensor([ids])")
+            )
+        B, L = token_ids.shape
+        if L == 0 or B == 0:
+            raise InvalidValue(
+                rule_numbers_remedy("token_ids needs at least one text and one token", f"{(B, L)}", "add a token")
+            )
+        low, high = int(token_ids.min()), int(token_ids.max())
+        if low < 0 or high >= self.config.vocab_size:
+            wrong = low if low < 0 else high
+            raise InvalidValue(
+                f"token ids lie in 0 … {self.config.vocab_size - 1}; got {wrong}; encode with this model's own tokenizer."
+            )
+        total = L + (0 if cache is None else cache.length)
+        if total > self.config.max_position_embeddings:
+            limit = self.config.max_position_embeddings
+            raise InvalidValue(
+                f"the model was trained on at most {limit} positions; got {total}; shorten the text by {total - limit}."
+            )
+
+    def rotary_rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """cos and sin (stop − start, 1, D) for these positions, from a table that doubles when a text outgrows it."""
+        table = self._rotary
+        if table is None or len(table[0]) < stop or table[0].device != self.device or table[0].dtype != self.dtype:
+            length = min(self.config.max_position_embeddings, max(256, 2 ** (stop - 1).bit_length()))
+            # Angles are computed in float32: bfloat16 cannot tell position 257 from 258.
+            cos, sin = rotary_table(length, self.config)
+            table = self._rotary = (
+                cos.to(self.device, self.dtype).unsqueeze(1),
+                sin.to(self.device, self.dtype).unsqueeze(1),
+            )
+        return table[0][start:stop], table[1][start:stop]
+
+
+@torch.no_grad()
+def attention_maps(model: Decoder, token_ids: Tensor) -> Tensor:
+    """token_ids (B, L) -> probabilities (N, B, H, L, L) float32: where every head of every layer looks.
+
+    Reruns each layer's own projections and scores them naively; meant for pictures of short texts, since it holds N·B·H·L²
+    numbers. Raises what `Decoder` raises.
+    """
+    model.check_input(token_ids)
+    cos, sin = model.rotary_rows(0, token_ids.shape[1])
+    x, maps = model.embed_tokens(token_ids), []
+    for layer in model.layers:
+        q, k, _ = layer.attention.project(layer.input_norm(x), cos, sin)
+        maps.append(_probabilities(q.float(), k.float(), layer.attention.window))
+        x = layer(x, cos, sin)
+    return torch.stack(maps)
+
+
+def _probabilities(q: Tensor, k: Tensor, window: int | None) -> Tensor:
+    B, L, H, D = q.shape
+    k = k.repeat_interleave(H // k.shape[2], dim=2)
+    scores = torch.einsum("blhd,bshd->bhls", q, k) / D**0.5
+    distance = torch.arange(L)[:, None] - torch.arange(L)[None, :]  # how far back each key lies
+    hidden = (distance < 0) if window is None else (distance < 0) | (distance >= window)
+    return scores.masked_fill(hidden.to(scores.device), float("-inf")).softmax(dim=-1)

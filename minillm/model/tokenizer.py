@@ -1,0 +1,147 @@
+"""Text to token ids and back, with a byte-level BPE: every text has an encoding, and every encoding is reversible.
+
+The work is done by the `tokenizers` library; this module gives it a small face, and the streaming decoder that never shows
+half a character.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tokenizers import AddedToken, Tokenizer as BPE, decoders, models, pre_tokenizers, trainers
+
+from minillm.errors import FileProblem, InvalidType, InvalidValue, rule_numbers_remedy
+
+END_OF_TEXT = "<|endoftext|>"
+
+
+class Tokenizer:
+    """A byte-level BPE from a `tokenizer.json`.
+
+    `encode(text) -> list[int]` adds nothing of its own; `decode(ids) -> str` leaves special tokens out.
+    """
+
+    def __init__(self, bpe: BPE, eos_token: str | None = None):
+        self.bpe = bpe
+        self.eos_token_id = None if eos_token is None else bpe.token_to_id(eos_token)
+        self.special_ids = frozenset(i for i, t in bpe.get_added_tokens_decoder().items() if t.special)
+
+    @property
+    def vocab_size(self) -> int:
+        """V, special tokens included."""
+        return self.bpe.get_vocab_size()
+
+    def encode(self, text: str) -> list[int]:
+        """The token ids of a text. Raises InvalidType for anything but a string."""
+        if not isinstance(text, str):
+            raise InvalidType(
+                rule_numbers_remedy(
+                    "encode takes a string", type(text).__name__, "pass text, or token ids straight to the model"
+                )
+            )
+        return self.bpe.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids. Raises InvalidValue for an id outside the vocabulary."""
+        ids = [int(i) for i in ids]
+        wrong = [i for i in ids if not 0 <= i < self.vocab_size]
+        if wrong:
+            raise InvalidValue(
+                f"token ids lie in 0 … {self.vocab_size - 1}; got {wrong[0]}; decode with the model's own tokenizer."
+            )
+        return self.bpe.decode(ids, skip_special_tokens=True)
+
+    def token_text(self, token_id: int) -> str:
+        """One token as text; a token that is part of a character shows as its replacement sign, a special one by its name."""
+        if token_id in self.special_ids:
+            return self.bpe.id_to_token(token_id)
+        return self.decode([token_id])
+
+    def __repr__(self) -> str:
+        return f"Tokenizer(vocab_size={self.vocab_size}, eos_token_id={self.eos_token_id})"
+
+
+class StreamDecoder:
+    """Token ids one at a time -> text as soon as it is whole.
+
+    A character may take several tokens; `push` holds bytes back until they make one, and `flush` gives what is left.
+    """
+
+    def __init__(self, tokenizer: Tokenizer):
+        self.tokenizer = tokenizer
+        self.ids: list[int] = []
+        self.start = 0  # first id whose text is not settled
+        self.shown = 0  # characters of that unsettled text already given
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes, possibly empty."""
+        self.ids.append(token_id)
+        text = self.tokenizer.decode(self.ids[self.start :])
+        if text.endswith("\ufffd"):
+            return ""
+        new = text[self.shown :]
+        # Keep the last token as context, because some decoders treat the first token of a text apart.
+        self.start = len(self.ids) - 1
+        self.shown = len(self.tokenizer.decode(self.ids[self.start :]))
+        return new
+
+    def flush(self) -> str:
+        """Whatever is still held back, replacement signs included."""
+        text = self.tokenizer.decode(self.ids[self.start :])[self.shown :]
+        self.start, self.shown = len(self.ids), 0
+        return text
+
+
+def load_tokenizer(name: str | Path) -> Tokenizer:
+    """Load by bundled name, folder or hub id, as `load_model` does. Raises FileProblem when there is no tokenizer.json."""
+    from minillm.model.checkpoint import resolve_folder
+
+    folder = resolve_folder(name)
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise FileProblem(
+            f"no tokenizer.json in {folder.name}; minillm reads the fast tokenizer's file; export it with save_pretrained."
+        )
+    try:
+        bpe = BPE.from_file(str(path))
+    except Exception as error:
+        raise FileProblem(f"{path.name} in {folder.name} cannot be read ({error}); download it again.") from None
+    return Tokenizer(bpe, _eos_token(folder, bpe))
+
+
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
+    """Learn a byte-level BPE of `vocab_size` tokens from texts (Sennrich et al., 2016; bytes as in GPT-2, 2019)."""
+    bpe = BPE(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=[AddedToken(END_OF_TEXT, special=True)],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    bpe.train_from_iterator(texts, trainer)
+    return Tokenizer(bpe, END_OF_TEXT)
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, max_length: int) -> None:
+    """Write `tokenizer.json` and the `tokenizer_config.json` that transformers reads."""
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    tokenizer.bpe.save(str(path / "tokenizer.json"))
+    settings = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        "eos_token": END_OF_TEXT,
+        "clean_up_tokenization_spaces": False,
+        "model_max_length": max_length,
+    }
+    (path / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def _eos_token(folder: Path, bpe: BPE) -> str | None:
+    settings = folder / "tokenizer_config.json"
+    named = json.loads(settings.read_text(encoding="utf-8")).get("eos_token") if settings.is_file() else None
+    token = named.get("content") if isinstance(named, dict) else named
+    return token if token is not None and bpe.token_to_id(token) is not None else None
