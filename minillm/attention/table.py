@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NoReturn
 
-from minillm.errors import Unsupported, unknown_name
+from minillm.errors import InvalidType, Unsupported, rule_numbers_remedy, unknown_name
 
 OPTIONS = ("causal", "window", "softcap", "sinks", "scale", "return_lse")
 
@@ -80,6 +80,10 @@ def choose_backend(name: str, needed: tuple[str, ...]) -> Backend:
     Raises InvalidValue for an unknown name and Unsupported for a form that is not here or lacks an option, naming the
     ones that do.
     """
+    if not isinstance(name, str):
+        raise InvalidType(
+            rule_numbers_remedy("backend must be a name", repr(name), "print ml.backends() for the names")
+        )
     if name == "auto":
         return next(b for b in map(find_backend, PREFERENCE) if b.options.issuperset(needed))
     backend = find_backend(name)

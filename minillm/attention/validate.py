@@ -11,7 +11,7 @@ import numbers
 
 import torch
 
-from minillm.errors import InvalidType, InvalidValue, MinillmError, rule_numbers_remedy
+from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -156,9 +156,9 @@ def _wrong_type(rule: str, value: object, remedy: str) -> InvalidType:
     return InvalidType(rule_numbers_remedy(rule, f"{type(value).__name__} {value!r:.60}", remedy))
 
 
-def _refuse_type(rule: str, numbers_: str, remedy: str) -> MinillmError:
+def _refuse_type(rule: str, numbers_: str, remedy: str) -> InvalidType:
     return InvalidType(rule_numbers_remedy(rule, numbers_, remedy))
 
 
-def _refuse_value(rule: str, numbers_: str, remedy: str) -> MinillmError:
+def _refuse_value(rule: str, numbers_: str, remedy: str) -> InvalidValue:
     return InvalidValue(rule_numbers_remedy(rule, numbers_, remedy))
