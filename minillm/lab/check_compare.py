@@ -1,7 +1,7 @@
 """Comparing what an answer returned with what was wanted: first its kind (shape, dtype, device), then its numbers.
 
 A comparison ends at the first difference, because one index a learner can print is worth more than a thousand wrong
-ones. Everything here is total: no return value, however odd, may raise.
+ones.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from minillm.lab.check_result import Finding
+from minillm.lab.formatting import format_number
 
 # Tolerances against a float64 oracle that starts from the same rounded inputs: (relative, absolute).
 TOLERANCES = {
@@ -152,12 +153,10 @@ def _number_difference(got: Any, want: Any, meaning: str, tolerance, unit: str) 
 
 
 def number_text(value: Any) -> str:
-    """A number in four significant digits; whole numbers keep all theirs, with thousands apart."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
-    return f"{value:.4g}" if isinstance(value, float) else clip(repr(value))
+    """Whole numbers exactly, others to six digits: enough to see a difference that the tolerance sees."""
+    if not _is_number(value):
+        return clip(repr(value))
+    return format_number(value) if float(value).is_integer() else f"{float(value):.6g}"
 
 
 def clip(text: str, limit: int = 200) -> str:

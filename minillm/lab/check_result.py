@@ -110,3 +110,9 @@ def verdict_html(headline: str, rows: list[tuple[str, str]], status: str) -> str
     )
     table = f"<table>{cells}</table>" if rows and status != NOT_ATTEMPTED else ""
     return f"<div style='border-left:4px solid {colour};padding-left:0.8em'><strong>{html.escape(headline)}</strong>{table}</div>"
+
+
+def note_html(lines: tuple[str, ...]) -> str:
+    """Plain lines, one below the other, framed like a verdict."""
+    body = "<br>".join(html.escape(line) for line in lines)
+    return f"<div style='border-left:4px solid #767676;padding-left:0.8em'>{body}</div>"
