@@ -98,8 +98,8 @@ def attention_scores(
 def softmax_with_lse(scores: torch.Tensor, sinks: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """scores (B, H, L, S) -> probabilities (B, H, L, S) and lse (B, H, L); sinks (H,) join the sum and get no column.
 
-    Three guards keep rows that see nothing free of NaN, forwards and backwards: their maximum counts as 0, their sum as
-    1, and the maximum is a constant to autograd, because its gradient cancels in exact arithmetic.
+    Two guards keep rows that see nothing free of NaN, forwards and backwards: their maximum counts as 0 and their sum
+    as 1. The maximum is a constant to autograd: it only moves the numbers into range, and its gradient cancels.
     """
     highest = row_maximum(scores.detach())
     if sinks is not None:

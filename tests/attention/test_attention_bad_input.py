@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from attention_battery import tensors
+from attention_cases import tensors
 
 import minillm as ml
 from minillm.attention import naive, sdpa

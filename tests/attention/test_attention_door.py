@@ -6,7 +6,7 @@ import sys
 
 import pytest
 import torch
-from attention_battery import tensors
+from attention_cases import tensors
 
 import minillm as ml
 from minillm.attention import naive, sdpa, table
@@ -53,6 +53,11 @@ def test_auto_takes_the_fastest_that_can(options, chosen):
     q, k, v = tensors(3, 5)
     got, want = ml.attention(q, k, v, **options), ml.attention(q, k, v, backend=chosen, **options)
     torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+def test_an_option_of_zero_is_still_an_option():
+    q, k, v = tensors(3, 5, H=2, G=2)
+    torch.testing.assert_close(ml.attention(q, k, v, scale=0.0), v.mean(1, keepdim=True).expand_as(q))
 
 
 def test_a_new_backend_is_one_function_and_one_line(monkeypatch):

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from attention_battery import CHECKS, loop_attention
+from attention_battery import CHECKS
+from attention_cases import loop_attention
 
 from minillm.attention.dispatch import attention
-from minillm.attention.naive import naive_attention, visible
+from minillm.attention.naive import visible
 
 FOLDER = Path(__file__).parents[1] / "wrong_answers" / "attention"
 WRONG = sorted(path.stem for path in FOLDER.glob("*.py"))
@@ -65,7 +66,7 @@ def loop(q, k, v, *, return_lse=False, **options):
 
 
 def test_the_wrong_answers_are_all_here():
-    assert len(WRONG) >= 16
+    assert len(WRONG) >= 20
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -76,14 +77,7 @@ def test_every_wrong_answer_is_rejected_by_its_checks(name):
 
 
 def test_every_check_rejects_something():
-    caught = {check for name in WRONG for check in load(name).CAUGHT_BY}
-    # These two have mutants of their own below: none of the files above breaks them first.
-    assert set(CHECKS) - caught == {"ones_stay_one", "gradients"}
-
-
-def test_unnormalised_weights_and_a_detached_key_are_rejected():
-    assert complaint("ones_stay_one", lambda q, k, v, **o: naive_attention(q, k, v, **o) * (1 + 2**-7))
-    assert complaint("gradients", lambda q, k, v, **o: naive_attention(q, k.detach(), v, **o))
+    assert {name for wrong in WRONG for name in load(wrong).CAUGHT_BY} == set(CHECKS)
 
 
 # The oracle and the fused call take the same checks in test files of their own.

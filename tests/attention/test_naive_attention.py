@@ -4,7 +4,8 @@ import math
 
 import pytest
 import torch
-from attention_battery import CHECKS, assert_close, loop_attention, some_sinks, tensors
+from attention_battery import CHECKS
+from attention_cases import assert_close, loop_attention, some_sinks, tensors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

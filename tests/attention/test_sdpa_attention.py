@@ -2,7 +2,8 @@
 
 import pytest
 import torch
-from attention_battery import CHECKS, HEADS, assert_close, option_plans, some_sinks, tensors, with_sinks
+from attention_battery import CHECKS, HEADS
+from attention_cases import assert_close, option_plans, some_sinks, tensors, with_sinks
 
 from minillm.attention import sdpa
 from minillm.attention.naive import naive_attention
@@ -30,6 +31,30 @@ def test_sdpa_equals_naive(dtype, D):
             got = sdpa_attention(q, k, v, **options)
             assert got.dtype == dtype
             assert_close(got, want, TOLERANCE[dtype], f"{dtype} {L}x{S} H={H} G={G} D={D} {options}")
+
+
+@pytest.mark.parametrize(("L", "S"), [(1, 33), (7, 16), (16, 16), (16, 7)])
+def test_gradients_in_float32(L, S):
+    """The fused backward has paths of its own in float32, which finite differences in float64 do not reach."""
+    for plan in option_plans(OPTIONS):
+        q, k, v = (x.requires_grad_() for x in tensors(L, S, D=64, dtype=torch.float32))
+        options = with_sinks(plan, 4)
+        got = torch.autograd.grad(sdpa_attention(q, k, v, **options).square().sum(), (q, k, v))
+        wide = [x.detach().double().requires_grad_() for x in (q, k, v)]
+        want = torch.autograd.grad(naive_attention(*wide, **options).square().sum(), wide)
+        for name, g, w in zip("qkv", got, want, strict=True):
+            # With one key in sight dq is a difference of two equal numbers of about 100, each known to 1e-5.
+            peak = w.abs().max().clamp_min(1.0)
+            assert_close(g / peak, w / peak, 5e-5, f"d{name} {L}x{S} {options}")
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("L", [1, 7])
+def test_large_logits_in_every_dtype(dtype, L):
+    q, k, v = tensors(L, 33, D=64, dtype=dtype)
+    q = q * 25  # logits beyond 100 in size
+    want = naive_attention(q, k, v, causal=True)
+    assert_close(sdpa_attention(q, k, v, causal=True), want, 10 * TOLERANCE[dtype], f"{dtype} L={L}")
 
 
 def test_a_sink_is_not_rounded_to_half_precision():
