@@ -22,22 +22,34 @@ from minillm.measure.model_cost import (
     prefill_flops,
     weight_bytes,
 )
+from minillm.measure.naive_cost import (
+    Step,
+    attention_bytes,
+    naive_attention_steps,
+    peak_bytes,
+    textbook_attention_steps,
+)
 from minillm.measure.numbers import require_positive
 
 __all__ = [
     "AttentionFlops",
     "Bytes",
+    "Step",
     "arithmetic_intensity",
+    "attention_bytes",
     "attention_flops",
     "decode_flops_per_token",
     "ideal_attention_bytes",
     "kv_cache_bytes",
     "matrix_parameters",
+    "naive_attention_steps",
     "parameter_count",
+    "peak_bytes",
     "prefill_flops",
     "ridge_point",
     "roofline_time",
     "score_bytes",
+    "textbook_attention_steps",
     "visible_pairs",
     "weight_bytes",
 ]

@@ -33,6 +33,9 @@ _ALLOCATES_ONLY |= {"set_"}
 _OVERWRITES = {"copy_", "fill_", "zero_", "normal_", "uniform_", "random_", "exponential_", "bernoulli_", "log_normal_"}
 _OVERWRITES |= {"cauchy_", "geometric_", "_foreach_copy_", "_foreach_zero_"}
 
+# `lift_fresh` is how a literal such as torch.tensor([1.0]) comes into the world: it is stored, and was nowhere before.
+_LITERAL = "lift_fresh"
+
 # Questions answered with a Python value: these read memory, every other operation without a tensor result is metadata.
 _ASKS_FOR_VALUES = {"_local_scalar_dense", "equal"}
 
@@ -68,7 +71,7 @@ def traffic_of(op: OpOverload, args: tuple, kwargs: dict, result: object) -> Tra
     name = op.overloadpacket.__name__
     given = _bind(op, args, kwargs)
     held = {tensor.untyped_storage()._cdata for tensor in _tensors(given.values())}
-    fresh = [t for t in _tensors([result]) if t.untyped_storage()._cdata not in held or name == "lift_fresh"]
+    fresh = [t for t in _tensors([result]) if t.untyped_storage()._cdata not in held or name == _LITERAL]
     if name in _ALLOCATES_ONLY or torch.Tag.inplace_view in op.tags:
         return Traffic(fresh=fresh)
     mutated = list(_tensors(given[key] for key in _mutated(op) if key in given))
@@ -136,7 +139,7 @@ def _unread(op: OpOverload) -> frozenset[str]:
     """Arguments whose elements this operation never reads in full."""
     name = op.overloadpacket.__name__
     unread = {a.name for a in op._schema.arguments if a.is_out}
-    if name in _OVERWRITES or name.endswith("_like") or name.startswith("new_"):
+    if name in _OVERWRITES or name == _LITERAL or name.endswith("_like") or name.startswith("new_"):
         unread.add("self")
     if name in _GATHERS:
         unread.add(_GATHERS[name])
