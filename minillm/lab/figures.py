@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "COMPUTED", "EXACT_COUNTS", "HATCHES", "MARKERS", "MEASURED_HERE", "PALETTE", "Picture", "bar_chart", "bars", "caption", "figure",
-    "format_bytes", "format_count", "format_number", "heat_map", "label_axes", "line_chart", "lines", "name_ticks", "picture",
+    "format_bytes", "format_count", "format_number", "heat_map", "ink_on", "label_axes", "line_chart", "lines", "name_ticks", "picture",
     "recorded_on", "show_token", "style_axes", "text_table", "to_png",
 ]  # fmt: skip
 
@@ -35,7 +35,7 @@ INK, GREY, PALE = "#1A1A1A", "#6B6B6B", "#D9D9D9"
 
 MEASURED_HERE = "Measured on this machine."
 EXACT_COUNTS = "Exact counts: the same on every machine."
-COMPUTED = "Computed from the formulas in minillm.measure.cost."
+COMPUTED = "Computed, not measured."
 
 DOTS_PER_INCH = 144
 SHOWN_PER_INCH = 100  # notebooks show the PNG smaller than it is, so that it stays crisp on dense screens
@@ -131,6 +131,14 @@ def picture(fig: Figure, text: str) -> Picture:
     return Picture(to_png(fig), text)
 
 
+def ink_on(colour: str) -> str:
+    """White or near-black, whichever is easier to read on `colour`."""
+    from matplotlib.colors import to_rgb
+
+    red, green, blue = (part**2.2 for part in to_rgb(colour))
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.25 else INK
+
+
 def bars(
     axes: Axes, labels: Sequence[str], values: Sequence[float], *, unit: str, texts: Sequence[str] | None = None
 ) -> None:
@@ -168,12 +176,18 @@ def lines(axes: Axes, x: Sequence[float], series: Mapping[str, Sequence[float]],
 
 
 def heat_map(
-    axes: Axes, matrix: Sequence[Sequence[float]], *, rows: Sequence[str], columns: Sequence[str], unit: str
+    axes: Axes,
+    matrix: Sequence[Sequence[float]],
+    *,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    unit: str,
+    maximum: float | None = None,
 ) -> None:
-    """A matrix (len(rows), len(columns)) from pale to dark, with a bar naming the `unit`; readable in grey too."""
+    """A matrix (len(rows), len(columns)) from white at 0 to dark at `maximum` (None: its largest), with a bar for `unit`."""
     _same_length("rows", rows, "matrix", matrix)
-    image = axes.imshow(matrix, cmap="Blues", vmin=0, aspect="auto", interpolation="nearest")
-    size = min(10.5, max(5.0, 260 / max(len(rows), len(columns), 1)))
+    image = axes.imshow(matrix, cmap="Blues", vmin=0, vmax=maximum, aspect="auto", interpolation="nearest")
+    size = min(10.5, 290 / max(len(rows), len(columns), 1))
     name_ticks(axes, "y", rows, size=size)
     name_ticks(axes, "x", columns, size=size, rotation=90)
     axes.grid(False)

@@ -1,5 +1,6 @@
 """The doctor: quick, never raising, honest about what it measured, and right when something is missing."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -7,11 +8,10 @@ import time
 
 import pytest
 
-import minillm.lab.doctor
 from minillm.lab import doctor_facts
 from minillm.lab.doctor_report import BlindSpot, Report, Verdict
 
-examine = sys.modules["minillm.lab.doctor"]  # the module, whatever `minillm.lab.doctor` is by now
+examine = importlib.import_module("minillm.lab.doctor")  # the module, whatever `minillm.lab.doctor` is by now
 HAS_TRITON = doctor_facts.version("triton") is not None
 
 

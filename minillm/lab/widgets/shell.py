@@ -33,7 +33,10 @@ class Panel(ipywidgets.VBox):
         self.image.layout.max_width = "100%"
         self.readout = ipywidgets.HTML()
         self._redraw()
-        self._default_png, self._default_text = bytes(self.image.value), f"{explorer.title}\n{explorer.describe(self.data)}"
+        self._default_png, self._default_text = (
+            bytes(self.image.value),
+            f"{explorer.title}\n{explorer.describe(self.data)}",
+        )
         for control in self.control.values():
             control.observe(self._moved, names="value")
         super().__init__([*self.control.values(), self.image, self.readout])
