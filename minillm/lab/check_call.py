@@ -61,11 +61,12 @@ class Given:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one call returned, which inputs it edited, and which inputs its result shares memory with."""
+    """What one call returned, which inputs it edited, which it shares memory with, and what was counted."""
 
     result: Any
     edited: tuple[str, ...]
     shared: tuple[str, ...]
+    counters: Any = None
 
 
 class LearnerCall:
@@ -90,37 +91,48 @@ class LearnerCall:
         """The result alone, for properties that combine several calls."""
         return self.observe(Given(args, kwargs)).result
 
-    def observe(self, given: Given, watch: Watch | None = None) -> Outcome:
-        """Call on deep copies of `given` (strides kept) and compare the copies with the originals afterwards."""
+    def observe(self, given: Given, count: Callable[[], contextlib.AbstractContextManager] | None = None) -> Outcome:
+        """Call on deep copies of `given` (strides kept) and compare the copies with the originals afterwards.
+
+        `count` makes a context around the learner's call alone; what it yields is the outcome's `counters`.
+        """
         args, kwargs = copy.deepcopy((given.args, given.kwargs))
-        watch = watch or Watch(self.forbid)
-        watch.forbid = self.forbid
         self.calls += 1
         self.last_given = given
-        result = self._run(args, kwargs, watch)
+        watch, counters = Watch(self.forbid), None
+
+        def work() -> Any:
+            nonlocal counters
+            with watch, count() if count else contextlib.nullcontext() as counters:
+                return self.function(*args, **kwargs)
+
+        result = self.guard(work)
         if watch.forbidden_seen:
             raise LearnerFault(_forbidden(watch.forbidden_seen))
         before = _tensors(given, self.names)
         after = _tensors(Given(args, kwargs), self.names)
         edited = tuple(name for name in before if not _identical(before[name], after[name]))
-        return Outcome(result, edited, _shared(result, after))
+        return Outcome(result, edited, _shared(result, after), counters)
 
-    def _run(self, args: tuple, kwargs: dict, watch: Watch) -> Any:
-        started = time.monotonic()
+    def guard(self, work: Callable[[], Any]) -> Any:
+        """The result of `work()`, which runs the learner's code within the time left; LearnerFault for any trouble."""
+        left, started = self.seconds_left, time.monotonic()
         try:
-            with _alarm(self.seconds_left), watch:
-                return self.function(*args, **kwargs)
+            with _untouched_state(), _alarm(left):
+                return work()
+        except (LearnerFault, KeyboardInterrupt):
+            raise
         except _OutOfTime:
             meaning = (
                 f"The function did not return within {self.time_limit:g} seconds: is there a loop that never ends?"
             )
             raise LearnerFault(Finding(meaning)) from None
-        except KeyboardInterrupt:
-            raise
         except BaseException as error:
-            raise LearnerFault(raised_finding(error), not_attempted=self.calls == 1 and _is_stub(error)) from None
+            # SystemExit too: an `exit()` in a cell must not end the check.
+            raise LearnerFault(raised_finding(error), not_attempted=self.calls <= 1 and _is_stub(error)) from None
         finally:
-            self.seconds_left = max(self.seconds_left - (time.monotonic() - started), 0.1)
+            # From `left`, not from what an inner call made of it: a law and the calls it makes share their time.
+            self.seconds_left = max(left - (time.monotonic() - started), 0.1)
 
 
 @contextlib.contextmanager
@@ -136,17 +148,20 @@ def _alarm(seconds: float) -> Iterator[None]:
             raise _OutOfTime
 
     previous = signal.signal(signal.SIGALRM, ring)
-    remaining, _ = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
     try:
         yield
     finally:
+        # In this order no alarm of ours can reach the handler that was there before, nor the other way round.
         armed = False
-        signal.setitimer(signal.ITIMER_REAL, remaining)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        if remaining:
+            signal.setitimer(signal.ITIMER_REAL, remaining, interval)
 
 
 @contextlib.contextmanager
-def untouched_state() -> Iterator[None]:
+def _untouched_state() -> Iterator[None]:
     """Put back the random generators, gradient mode and default dtype, whatever the body did to them."""
     python_state, numpy_state = random.getstate(), np.random.get_state()  # noqa: NPY002
     grad, dtype = torch.is_grad_enabled(), torch.get_default_dtype()
@@ -225,9 +240,9 @@ def raised_finding(error: BaseException) -> Finding:
     text = clip(re.sub(r"0x[0-9a-fA-F]{6,}", "0x…", text), 300)
     facts = [("raised", f"{type(error).__name__}: {text}" if text else type(error).__name__)]
     steps = [_frame_text(trace) for trace in _learner_frames(error.__traceback__)[-3:]]
-    if steps:
-        facts.append(("at", "\n".join(steps)))
-    return Finding("The function raised instead of returning.", tuple(facts))
+    if not steps:
+        return Finding("What the function returned could not be used by this case.", tuple(facts))
+    return Finding("The code raised instead of returning.", (*facts, ("at", "\n".join(steps))))
 
 
 def _frame_text(trace: TracebackType) -> str:

@@ -12,13 +12,19 @@ from typing import Any, Protocol
 
 import torch
 
+from minillm.errors import unknown_name
 from minillm.lab.check_call import Given, LearnerCall, Outcome
 from minillm.lab.check_compare import clip, kind_problem, number_text, value_problem
 from minillm.lab.check_result import Finding
-from minillm.lab.check_watch import Watch
 
 Make = Callable[[], Given]
 Oracle = Callable[..., Any]
+
+
+COUNTERS = (
+    *("bytes_loaded", "bytes_stored", "bytes_moved", "flops", "peak_bytes", "peak_on_chip_bytes"),
+    "largest_tensor_bytes",
+)
 
 
 class Case(Protocol):
@@ -141,7 +147,7 @@ class Property:
     meaning: str
 
     def judge(self, call: LearnerCall) -> Finding | None:
-        verdict = self.law(call)
+        verdict = call.guard(lambda: self.law(call))
         if verdict is None or verdict is True:
             return None
         return Finding(self.meaning, verdict.facts if isinstance(verdict, Finding) else ())
@@ -157,8 +163,8 @@ def same(got: Any, want: Any, tolerance: tuple[float, float] | None = None) -> F
 class Budget:
     """Judges the technique by what a call uses. `limits` maps a counter to the most it may read.
 
-    The counters are those of `ml.count()` (`bytes_loaded`, `bytes_stored`, `flops`, `peak_bytes`) and
-    `largest_tensor_bytes`, the biggest single storage made; all are exact and the same on every machine.
+    The counters are those of `ml.count()` (see COUNTERS) and `largest_tensor_bytes`, the biggest single allocation; all
+    are exact and the same on every machine. Raises InvalidValue for another name.
     """
 
     name: str
@@ -166,31 +172,31 @@ class Budget:
     limits: Mapping[str, int]
     meaning: str
 
+    def __post_init__(self) -> None:
+        for counter in self.limits:
+            if counter not in COUNTERS:
+                raise unknown_name("counter", counter, COUNTERS)
+
     def judge(self, call: LearnerCall) -> Finding | None:
+        from minillm.measure.counters import count
+
         inputs = self.make()
-        used, shape = _measured(call, inputs, counting=set(self.limits) != {"largest_tensor_bytes"})
+        counters = call.observe(inputs, count).counters
         for counter, limit in self.limits.items():
-            if used[counter] > limit:
-                facts = [("got", f"{counter} {number_text(used[counter])}"), ("want", f"at most {number_text(limit)}")]
-                if counter == "largest_tensor_bytes":
-                    facts.append(("tensor", str(shape)))
-                return _with_inputs(Finding(self.meaning, tuple(facts)), inputs, call)
+            used, tensor = _reading(counters, counter)
+            if used > limit:
+                facts = (("got", f"{counter} {number_text(used)}"), ("want", f"at most {number_text(limit)}"))
+                tensor_fact = (("tensor", tensor),) if tensor else ()
+                return _with_inputs(Finding(self.meaning, facts + tensor_fact), inputs, call)
         return None
 
 
-def _measured(call: LearnerCall, inputs: Given, counting: bool) -> tuple[dict[str, int], tuple[int, ...]]:
-    watch = Watch(measure=True)
-    if not counting:
-        call.observe(inputs, watch)
-        return {"largest_tensor_bytes": watch.largest_bytes}, watch.largest_shape
-    from minillm.measure.counters import count
-
-    call.observe(inputs, watch)
-    with count() as counters:
-        call.observe(inputs)
-    names = ("bytes_loaded", "bytes_stored", "flops", "peak_bytes")
-    used = {name: int(getattr(counters, name)) for name in names}
-    return used | {"largest_tensor_bytes": watch.largest_bytes}, watch.largest_shape
+def _reading(counters: Any, counter: str) -> tuple[int, str]:
+    """What `counter` reads, and for the largest tensor its shape and the operation that made it."""
+    if counter != "largest_tensor_bytes":
+        return int(getattr(counters, counter)), ""
+    largest = counters.largest_tensor
+    return (largest.bytes, f"{largest.shape} made by {largest.op}") if largest else (0, "")
 
 
 def _contract_problem(outcome: Outcome, inputs: Given, want: Any, case: Contract | Values) -> Finding | None:

@@ -94,6 +94,11 @@ class CheckResult:
         }
 
 
+def status_sign(status: str) -> str:
+    """The sign of a status; "missing" and other words that are no verdict share the dash."""
+    return _SIGNS.get(status, ("–", ""))[0]
+
+
 def _text_rows(rows: list[tuple[str, str]]) -> list[str]:
     """Rows as aligned lines; a value of several lines is indented under its first."""
     width = max((len(label) for label, _ in rows), default=0)

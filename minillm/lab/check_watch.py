@@ -1,4 +1,4 @@
-"""Watching which torch operations a call runs, and the largest tensor it makes.
+"""Watching which torch operations a call runs, so that an exercise can ask for a thing to be written and not called.
 
 Two torch modes are needed: one sees the functions a learner names (`F.softmax`), the other the operators those run
 inside the library. A forbidden operation is noted either way, so an alias or a wrapper does not hide it.
@@ -9,27 +9,20 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 
 class Watch:
-    """A context that notes the first operation whose name contains one of `forbid`, and the largest storage made.
+    """A context that notes the first operation whose name contains one of `forbid`; free when nothing is forbidden."""
 
-    `largest_bytes` is measured only with `measure=True`: it counts storages, so views and broadcasts are free.
-    """
-
-    def __init__(self, forbid: tuple[str, ...] = (), measure: bool = False) -> None:
+    def __init__(self, forbid: tuple[str, ...] = ()) -> None:
         self.forbid = forbid
-        self.measure = measure
         self.forbidden_seen: str | None = None
-        self.largest_bytes = 0
-        self.largest_shape: tuple[int, ...] = ()
 
     def __enter__(self) -> Watch:
         self._modes = contextlib.ExitStack()
-        if self.forbid or self.measure:
+        if self.forbid:
             self._modes.enter_context(_Functions(self))
             self._modes.enter_context(_Operators(self))
         return self
@@ -41,14 +34,6 @@ class Watch:
         """Remember `name` if it is the first forbidden one."""
         if self.forbidden_seen is None and any(stem in name for stem in self.forbid):
             self.forbidden_seen = name
-
-    def note_result(self, result: Any) -> None:
-        """Remember the shape of the largest storage seen among an operator's results."""
-        for item in result if isinstance(result, (tuple, list)) else (result,):
-            if isinstance(item, torch.Tensor) and item.layout == torch.strided:
-                size = item.untyped_storage().nbytes()
-                if size > self.largest_bytes:
-                    self.largest_bytes, self.largest_shape = size, tuple(item.shape)
 
 
 class _Functions(TorchFunctionMode):
@@ -68,7 +53,4 @@ class _Operators(TorchDispatchMode):
 
     def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
         self.watch.note_call(operator.overloadpacket.__name__)
-        result = operator(*args, **(kwargs or {}))
-        if self.watch.measure:
-            self.watch.note_result(result)
-        return result
+        return operator(*args, **(kwargs or {}))

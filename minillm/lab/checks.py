@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 
 from minillm.errors import InvalidType, InvalidValue
-from minillm.lab.check_call import LearnerCall, LearnerFault, has_empty_body, raised_finding, untouched_state
+from minillm.lab.check_call import LearnerCall, LearnerFault, has_empty_body, raised_finding
 from minillm.lab.check_cases import Case, describe
 from minillm.lab.check_compare import clip
 from minillm.lab.check_exercise import Exercise
@@ -49,8 +49,7 @@ def check(exercise_id: str, answer: Any) -> CheckResult:
         numbers = f"got {type(exercise_id).__name__}"
         raise InvalidType(f'check takes the exercise\'s id first; {numbers}; write check("01.attention", attention).')
     exercise = find_exercise(exercise_id)
-    with untouched_state():
-        result = judge(exercise, answer)
+    result = judge(exercise, answer)
     _record(result)
     return result
 
@@ -86,9 +85,8 @@ def _judge_case(case: Case, call: LearnerCall) -> Finding | None:
         inputs = describe(call.last_given, call.names)
         return replace(fault.finding, facts=(("inputs", inputs), *fault.finding.facts))
     except Exception as error:
-        # A law that combines results may trip over an odd one; the learner gets a verdict, not our traceback.
-        finding = raised_finding(error)
-        return replace(finding, meaning="What the function returned could not be used by this case.")
+        # A comparison tripped over an odd result: the learner gets a verdict, not our traceback.
+        return raised_finding(error)
 
 
 def _untouched(exercise: Exercise, answer: Any) -> bool:
