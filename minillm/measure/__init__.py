@@ -10,9 +10,9 @@ __getattr__, __dir__, __all__ = open_door(
     {
         "count": "minillm.measure.counters",
         "Counters": "minillm.measure.counters",
-        "on_chip": "minillm.measure.counters",
-        "load": "minillm.measure.counters",
-        "store": "minillm.measure.counters",
+        "on_chip": "minillm.measure.chip",
+        "load": "minillm.measure.chip",
+        "store": "minillm.measure.chip",
         "cost": "minillm.measure.cost:",
         "hardware": "minillm.measure.hardware:",
         "time_call": "minillm.measure.bench",

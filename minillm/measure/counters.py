@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
 from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode, _get_current_dispatch_mode_stack
 
 from minillm.measure.dots import dot_flops
-from minillm.measure.traffic import exposed_bytes, traffic_of
+from minillm.measure.traffic import traffic_of
 
 
 class Allocation(NamedTuple):
@@ -160,7 +159,8 @@ def count() -> Iterator[Counters]:
     Exact and the same every run: no clock, no sampling. Counts each operation's distinct inputs as loaded, its outputs as
     stored, views as free, in-place operations as both. Backward passes count when they run inside. Blocks nest, and an
     outer block includes its inner ones. It sees the thread that opened it (and the autograd workers that thread waits
-    for), on any device, `meta` included; NumPy, plain Python and a library kernel's scratch memory stay invisible.
+    for), on any device, `meta` included. What happens inside one library call (its scratch memory, the dots of a fused
+    layer that torch's FLOP registry does not know), in NumPy or in plain Python stays invisible.
     """
     counters = Counters()
     try:
@@ -171,67 +171,14 @@ def count() -> Iterator[Counters]:
         counters._chip.close()
 
 
-def _active() -> list[CountingMode]:
+def active_modes() -> list[CountingMode]:
+    """The counts open around the caller, outermost first."""
     return [mode for mode in _get_current_dispatch_mode_stack() if isinstance(mode, CountingMode)]
 
 
 def charge(*, bytes_loaded: int = 0, bytes_stored: int = 0, flops: int = 0) -> None:
     """Add traffic or work, in bytes and FLOPs, to every open `count()`: for code that torch does not see."""
-    for mode in _active():
+    for mode in active_modes():
         mode.counters.bytes_loaded += bytes_loaded
         mode.counters.bytes_stored += bytes_stored
         mode.counters.flops += flops
-
-
-@contextmanager
-def on_chip() -> Iterator[None]:
-    """A region that plays the inside of a kernel: its tensors are registers and shared memory.
-
-    Ordinary operations in it move no bytes and hold no live bytes; only `load` and `store` do, and dots still cost FLOPs.
-    What the region holds at most is reported apart, as `peak_on_chip_bytes`. A `count()` opened inside counts as usual.
-    """
-    modes = _active()
-    for mode in modes:
-        mode.on_chip_depth += 1
-    try:
-        yield
-    finally:
-        for mode in modes:
-            mode.on_chip_depth -= 1
-
-
-def load(
-    source: Tensor, *, mask: Tensor | None = None, other: float = 0.0, shape: Sequence[int] | None = None
-) -> Tensor:
-    """source (any shape) -> its own copy on chip, as `tl.load` makes one; counts the bytes of the elements let through.
-
-    Where `mask` (broadcastable to source) is False the tile holds `other` and nothing is read. `shape` pads a tile that
-    the tensor's edge cut short up to its full size with `other`, and the padding is not read either.
-    """
-    with on_chip():
-        tile = source.clone() if mask is None else torch.where(mask, source, other).to(source.dtype)
-        if shape is not None:
-            edges = [edge for full, size in zip(shape, source.shape, strict=True) for edge in (full - size, 0)]
-            tile = torch.nn.functional.pad(tile, edges[::-1], value=other)
-        if _active():
-            charge(bytes_loaded=_let_through(source, mask))
-    return tile
-
-
-def store(destination: Tensor, tile: Tensor, *, mask: Tensor | None = None) -> None:
-    """tile -> destination (a view, no larger than the tile), as `tl.store`; counts the bytes of the elements let through.
-
-    What sticks out of `destination` is the tile's padding and is dropped; where `mask` is False nothing is written. The
-    tile is rounded to the destination's dtype.
-    """
-    with on_chip():
-        kept = tile[tuple(slice(0, size) for size in destination.shape)]
-        destination.copy_(kept if mask is None else torch.where(mask, kept, destination))
-        if _active():
-            charge(bytes_stored=_let_through(destination, mask))
-
-
-def _let_through(tensor: Tensor, mask: Tensor | None) -> int:
-    if mask is None:
-        return exposed_bytes(tensor)
-    return int(mask.expand(tensor.shape).count_nonzero()) * tensor.element_size()
