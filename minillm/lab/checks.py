@@ -17,10 +17,11 @@ import torch
 import torch.nn.functional as F
 
 from minillm.errors import InvalidType, InvalidValue
-from minillm.lab.check_call import LearnerCall, LearnerFault, has_empty_body, raised_finding
+from minillm.lab.check_call import LearnerCall, LearnerFault
 from minillm.lab.check_cases import Case, describe
 from minillm.lab.check_compare import clip
 from minillm.lab.check_exercise import Exercise
+from minillm.lab.check_fault import has_empty_body, raised_finding
 from minillm.lab.check_result import FAILED, LAYERS, NOT_ATTEMPTED, PASSED, CheckResult, Finding, verdict_html
 from minillm.lab.exercises import find_exercise
 

@@ -46,7 +46,7 @@ ATTENTION = Exercise(
     forbid=("scaled_dot_product", "multi_head_attention", "flex_attention"),
     layers={
         "contract": (
-            Contract("returns q's shape", lambda: given(*inputs.qkv("contract", L=3, S=3)), _attention),
+            Contract("returns q's shape", lambda: given(*inputs.qkv("contract", L=4, S=4)), _attention),
             Contract("keeps float64", lambda: given(*inputs.qkv("float64", dtype=torch.float64)), _attention),
             Contract("keeps bfloat16", lambda: given(*inputs.qkv("bfloat16", dtype=torch.bfloat16)), _attention),
         ),
