@@ -7,6 +7,7 @@ SHELL := /bin/bash
 PYTHON ?=
 VENV ?= .venv
 WORKERS ?= 2
+WORK ?= my_work
 LAB_ARGS ?=
 BENCH_ARGS ?=
 GPU_PYTHON ?= python3
@@ -53,9 +54,11 @@ help:
 	@echo 'Each makes $(VENV) first if it must. To choose the Python: make test PYTHON=/path/to/python3.12'
 
 lab: $(STAMP)
-	@$(BIN)/python -m minillm.lab.lessons copy
-	@$(BIN)/python -m jupyterlab my_work/00_start_here.ipynb --ServerApp.root_dir='$(CURDIR)' \
-	    --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(ROOT_FLAG) $(LAB_ARGS)
+	@$(BIN)/python -m minillm.lab.lessons copy '$(WORK)'
+	@echo 'JupyterLab opens on lesson 00; stop it with Ctrl-C'
+	@$(BIN)/python -m jupyterlab --ServerApp.root_dir='$(if $(filter /%,$(WORK)),$(WORK),$(CURDIR))' \
+	    --LabApp.default_url='/lab/tree/$(if $(filter /%,$(WORK)),,$(WORK)/)00_start_here.ipynb' --LabApp.news_url=None \
+	    --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(ROOT_FLAG) $(LAB_ARGS)
 
 test: $(STAMP)
 	@echo 'tests: the rooms and every lesson, on $(WORKERS) processes'

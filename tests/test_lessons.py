@@ -121,6 +121,19 @@ def test_cleaning_keeps_outputs_and_counts_and_drops_what_changes_by_itself():
     assert lessons.clean(cleaned) == cleaned
 
 
+def test_the_picture_is_the_first_figure_under_see_it():
+    shown = [{"output_type": "display_data", "metadata": {}, "data": {"image/png": text}} for text in ("YQ==", "Yg==")]
+    cells = [
+        {"cell_type": "code", "source": "", "metadata": {}, "outputs": shown[:1]},
+        {"cell_type": "markdown", "source": "## See it", "metadata": {}},
+        {"cell_type": "markdown", "source": "### Closer", "metadata": {}},
+        {"cell_type": "code", "source": "", "metadata": {}, "outputs": shown[1:]},
+        {"cell_type": "markdown", "source": "## Measure it", "metadata": {}},
+    ]
+    assert lessons.picture_of({"cells": cells}) == b"b"
+    assert lessons.picture_of({"cells": cells[:3] + cells[4:] + cells[:1]}) is None
+
+
 def test_the_stamp_follows_sources_kinds_and_tags_but_not_outputs():
     original = messy_notebook()
     stamp = lessons.source_hash(original)
@@ -138,8 +151,8 @@ def test_the_command_copies_and_refreshes(stored, tmp_path, monkeypatch, capsys)
     lessons.main(["copy"])
     lessons.main(["copy"])
     assert capsys.readouterr().out.splitlines() == [
-        "my_work/: 2 new, 0 already yours and left alone",
-        "my_work/: 0 new, 2 already yours and left alone",
+        "my_work/: 2 new lessons, 0 already there and left alone",
+        "my_work/: 0 new lessons, 2 already there and left alone",
     ]
     shutil.rmtree(tmp_path / "my_work")
     lessons.main(["refresh", str(stored / "01_attention.ipynb")])

@@ -8,6 +8,7 @@ edited and not run again is caught by a test.
 from __future__ import annotations
 
 import argparse
+import base64
 import hashlib
 import json
 import os
@@ -109,7 +110,7 @@ def source_hash(notebook: dict[str, Any]) -> str:
 def execute_and_clean(path: Path) -> float:
     """Run a stored lesson in place, clean it, stamp it, and return the seconds it took.
 
-    Sources are left as they are. When a cell fails the file is left untouched and nbclient's CellExecutionError, which
+    Sources are left as they are, and the lesson's main figure is put into `pictures/` beside it. When a cell fails the file is left untouched and nbclient's CellExecutionError, which
     shows the cell and its traceback, goes to the caller.
     """
     import nbformat
@@ -127,8 +128,26 @@ def execute_and_clean(path: Path) -> float:
     start = time.perf_counter()
     client.execute(env={**os.environ, **LESSON_ENVIRONMENT})
     seconds = time.perf_counter() - start
-    _replace(path, _as_text(clean(json.loads(nbformat.writes(notebook)))))
+    cleaned = clean(json.loads(nbformat.writes(notebook)))
+    _replace(path, _as_text(cleaned).encode())
+    picture = picture_of(cleaned)
+    if picture:
+        (path.parent / "pictures").mkdir(exist_ok=True)
+        _replace(path.parent / "pictures" / f"{path.stem}.png", picture)
     return seconds
+
+
+def picture_of(notebook: dict[str, Any]) -> bytes | None:
+    """The first figure that the lesson draws under "See it": the one the README shows. None when there is none."""
+    seeing = False
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            headings = re.findall(r"^## +(.+?) *$", "".join(cell["source"]), flags=re.MULTILINE)
+            seeing = headings[-1] == "See it" if headings else seeing
+        for output in cell.get("outputs", ()) if seeing else ():
+            if "image/png" in output.get("data", {}):
+                return base64.b64decode("".join(output["data"]["image/png"]))
+    return None
 
 
 def clean(notebook: dict[str, Any]) -> dict[str, Any]:
@@ -181,24 +200,25 @@ def _as_text(notebook: dict[str, Any]) -> str:
     return json.dumps(notebook, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, content: bytes) -> None:
     """Write in one step, so that an interruption leaves the old file or the new one."""
     draft = path.with_suffix(".draft")
-    draft.write_text(text, encoding="utf-8")
+    draft.write_bytes(content)
     os.replace(draft, path)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """`python -m minillm.lab.lessons copy | refresh [PATH …]`, for the Makefile."""
-    parser = argparse.ArgumentParser(prog="python -m minillm.lab.lessons", description=__doc__)
-    parser.add_argument("action", choices=["copy", "refresh"])
-    parser.add_argument("paths", nargs="*", type=Path, help="the lessons to refresh; all of them by default")
+    """`python -m minillm.lab.lessons copy [FOLDER]` or `refresh [LESSON …]`, for the Makefile."""
+    parser = argparse.ArgumentParser(prog="python -m minillm.lab.lessons", description="Copy or refresh lessons.")
+    actions = parser.add_subparsers(dest="action", required=True)
+    actions.add_parser("copy").add_argument("folder", nargs="?", type=Path, default=checkout() / "my_work")
+    actions.add_parser("refresh").add_argument("lessons", nargs="*", type=Path, help="all of them by default")
     options = parser.parse_args(arguments)
     if options.action == "copy":
-        new = copy_lessons()
-        print(f"my_work/: {len(new)} new, {len(find_lessons()) - len(new)} already yours and left alone")
+        new, every = copy_lessons(options.folder), find_lessons()
+        print(f"{options.folder.name}/: {len(new)} new lessons, {len(every) - len(new)} already there and left alone")
         return
-    for path in options.paths or find_lessons():
+    for path in options.lessons or find_lessons():
         print(f"{path.stem} … ", end="", flush=True)
         print(f"{execute_and_clean(path):.1f} s, {path.stat().st_size / 1000:.0f} kB", flush=True)
 
