@@ -119,6 +119,11 @@ class CountingMode(TorchDispatchMode):
         self.counters = counters
         self.on_chip_depth = 0
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # True, torch's default, imports the whole compiler at the first operation: seconds, and Triton with it.
+        return False
+
     def __torch_dispatch__(self, func: OpOverload, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if _is_composite(func):

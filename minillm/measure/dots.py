@@ -11,34 +11,37 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 from torch._ops import OpOverload
-from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
+
+# torch keeps formulas for the rest, but fetching them imports Triton: only an operation with such a name is worth it.
+_IN_TORCH_REGISTRY = ("convolution", "conv2d", "attention", "scaled_mm")
 
 
 def dot_flops(op: OpOverload, args: tuple, kwargs: dict, result: object) -> int:
     """FLOPs of `op(*args, **kwargs) -> result`: 2mnk per dot as issued, 0 for anything that is not a dot.
 
-    torch's own registry knows matrix products, convolutions and the GPU attention kernels; vector products and the CPU
-    attention kernel are added here.
+    Matrix and vector products and the CPU attention kernel have their formulas here; convolutions and GPU attention
+    kernels theirs in torch's own registry.
     """
-    formula = _OURS.get(op.overloadpacket)
-    if formula is not None:
-        return formula(*args)
-    registered = flop_registry.get(op.overloadpacket)
-    return 0 if registered is None else int(registered(*args, **kwargs, out_val=result))
+    packet = op.overloadpacket
+    if packet in _FORMULAS:
+        return _FORMULAS[packet](*args)
+    if any(part in packet.__name__ for part in _IN_TORCH_REGISTRY):
+        from torch.utils.flop_counter import flop_registry
+
+        formula = flop_registry.get(packet)
+        return 0 if formula is None else int(formula(*args, **kwargs, out_val=result))
+    return 0
 
 
-def _matrix_vector(matrix: Tensor, vector: Tensor, *_: object) -> int:
-    return 2 * matrix.numel()
+def _product(left: Tensor, right: Tensor, *_: object) -> int:
+    """left (..., m, k), right (..., k, n); a vector on the right is one column."""
+    return 2 * left.numel() * (right.shape[-1] if right.dim() > 1 else 1)
 
 
-def _added_matrix_vector(_added: Tensor, matrix: Tensor, *_: object) -> int:
-    return 2 * matrix.numel()
-
-
-def _added_batches(_added: Tensor, left: Tensor, right: Tensor, *_: object) -> int:
-    return 2 * left.numel() * right.shape[-1]
+def _added_product(_added: Tensor, left: Tensor, right: Tensor, *_: object) -> int:
+    return _product(left, right)
 
 
 def _attention(q: Tensor, k: Tensor, v: Tensor, *_: object) -> int:
@@ -53,18 +56,13 @@ def _attention_backward(_grad: Tensor, q: Tensor, k: Tensor, v: Tensor, *_: obje
     return 2 * pairs * (3 * q.shape[-1] + 2 * v.shape[-1])
 
 
-_OURS: dict[object, Callable[..., int]] = {
-    aten.dot: _matrix_vector,
-    aten.vdot: _matrix_vector,
-    aten.mv: _matrix_vector,
-    aten.addmv: _added_matrix_vector,
-    aten.addmv_: _added_matrix_vector,
-    aten.addbmm: _added_batches,
-    aten.addbmm_: _added_batches,
-    aten._addmm_activation: _added_batches,
-    aten.addmm_: _added_batches,
-    aten.baddbmm_: _added_batches,
-    aten._int_mm: lambda left, right, *_: 2 * left.numel() * right.shape[-1],
+_PRODUCTS = [aten.mm, aten.bmm, aten.mv, aten.dot, aten.vdot, aten._int_mm]
+_ADDED_PRODUCTS = [aten.addmm, aten.addmm_, aten._addmm_activation, aten.addmv, aten.addmv_]
+_ADDED_PRODUCTS += [aten.baddbmm, aten.baddbmm_, aten.addbmm, aten.addbmm_]
+
+_FORMULAS: dict[object, Callable[..., int]] = {
+    **dict.fromkeys(_PRODUCTS, _product),
+    **dict.fromkeys(_ADDED_PRODUCTS, _added_product),
     aten._scaled_dot_product_flash_attention_for_cpu: _attention,
     aten._scaled_dot_product_flash_attention_for_cpu_backward: _attention_backward,
 }

@@ -13,7 +13,8 @@ from minillm.measure import Measurement, Record, compare_calls, hardware, load_r
 
 def test_time_call_measures_a_sleep():
     timing = time_call(lambda: time.sleep(0.002), min_seconds=0.02, label="nap")
-    assert 0.002 <= timing.p20 <= timing.p50 <= timing.p80 < 0.1
+    assert 0.002 <= timing.p20 <= timing.p50 <= timing.p80
+    assert timing.p20 < 0.2
     assert timing.runs >= timing.blocks >= 1
     assert str(timing).startswith("nap: ")
 
@@ -24,9 +25,9 @@ def test_compare_calls_takes_turns_and_names_the_first_the_baseline():
     def contestant(name, seconds):
         return lambda: (order.append(name), time.sleep(seconds))
 
-    result = compare_calls({"a": contestant("a", 0.001), "b": contestant("b", 0.004)}, min_seconds=0.02, rounds=4)
+    result = compare_calls({"a": contestant("a", 0.001), "b": contestant("b", 0.03)}, min_seconds=0.02, rounds=4)
     assert result.baseline == "a" and result.ratios["a"].p50 == 1
-    assert 2 < result.ratios["b"].p50 < 8
+    assert result.ratios["b"].p50 > 1.5  # thirty times as long, on a machine that may be busy
     turns = [name for name, before in zip(order, ["", *order], strict=False) if name != before]
     assert "".join(turns).endswith("abababab")
 

@@ -36,7 +36,7 @@ def assert_agree(counters, steps):
     assert counters.peak_bytes == cost.peak_bytes(steps)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(SIZES, SIZES, SIZES, SIZES, SIZES, st.booleans(), st.sampled_from([2, 4, 8]))
 def test_textbook_attention_step_by_step(B, L, S, H, D, masked, width):
     q, k, v = inputs(B, L, S, H, H, D, DTYPES[width])
@@ -46,7 +46,7 @@ def test_textbook_attention_step_by_step(B, L, S, H, D, masked, width):
     assert_agree(c, cost.textbook_attention_steps(B, L, S, H, D, masked=masked, dtype_bytes=width))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(SIZES, SIZES, SIZES, GROUPS, SIZES, st.booleans(), st.booleans(), st.booleans(), st.sampled_from([2, 4, 8]))
 def test_the_oracle_step_by_step(B, L, S, heads, D, causal, window, softcap, width):
     q, k, v = inputs(B, L, S, *heads, D, DTYPES[width])

@@ -1,6 +1,8 @@
 """Counters against arithmetic done by hand: every expected number below can be checked with a pencil."""
 
 import gc
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -37,11 +39,15 @@ BY_HAND = {
     "linear without bias": (lambda: F.linear(A, B.t()), (128, 60, 120, 60)),
     "matrix vector": (lambda: B.t() @ A[0], (80 + 16, 20, 40, 20)),
     "dot": (lambda: A[0].dot(A[1]), (32, 4, 8, 4)),
+    "batched": (lambda: A[None] @ B[None], (128, 60, 120, 60)),
+    "baddbmm": (lambda: torch.baddbmm(B[None, :1, :1], A[None], B[None]), (4 + 128, 60, 120, 60)),
+    "matrix vector added": (lambda: torch.addmv(B[:3, 0], A, B[:, 1]), (12 + 48 + 16, 12, 24, 12)),
     "softmax": (lambda: A.softmax(-1), (48, 48, 0, 48)),
     "sum": (lambda: A.sum(), (48, 4, 0, 4)),
     "views": (lambda: A.view(4, 3).t()[1:].unsqueeze(0).expand(9, 2, 4).unbind(0), (0, 0, 0, 0)),
     "slice then read": (lambda: A[1:, :2].neg(), (16, 16, 0, 16)),
     "expanded": (lambda: A[:1].expand(1000, 4).sum(), (16, 4, 0, 4)),
+    "expanded beside its source": (lambda: A[:1].expand(3, 4) + A[:1], (16, 48, 0, 48)),
     "sliding windows": (lambda: A.view(-1).unfold(0, 4, 1).sum(), (48, 4, 0, 4)),
     "reshape that copies": (lambda: A.t().reshape(-1), (48, 48, 0, 48)),
     "reshape that does not": (lambda: A.reshape(2, 6), (0, 0, 0, 0)),
@@ -273,6 +279,27 @@ def test_charge_reaches_every_open_count_and_needs_none():
     with ml.count() as outer, ml.count() as inner:
         charge(bytes_loaded=5, bytes_stored=6, flops=7)
     assert (outer.bytes_loaded, inner.bytes_stored, inner.flops) == (5, 6, 7)
+
+
+def test_counting_does_not_load_triton_the_first_time_anybody_multiplies():
+    code = "import sys, torch, minillm as ml\nwith ml.count() as c: torch.ones(2, 3) @ torch.ones(3, 4)\n"
+    code += "assert c.flops == 48 and 'triton' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_formulas_agree_with_the_registry_of_torch():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    def network():
+        x = torch.ones(2, 3, 8, requires_grad=True)
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
+        F.conv1d(layer(x), torch.ones(4, 3, 3)).sum().backward()
+
+    with FlopCounterMode(display=False) as theirs, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        network()
+    with ml.count() as ours, torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+        network()
+    assert ours.flops == theirs.get_total_flops() > 0
 
 
 def test_counters_print_a_table():
