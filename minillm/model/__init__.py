@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = open_door(
         "ModelConfig": "minillm.model.config",
         "RopeScaling": "minillm.model.config",
         "save_model": "minillm.model.checkpoint",
+        "sibling_results": "minillm.model.siblings",
         "Tokenizer": "minillm.model.tokenizer",
     },
 )

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minillm.attention.naive import attention_probabilities
 from minillm.cache.contiguous import ContiguousCache
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.config import ModelConfig
@@ -150,15 +151,6 @@ def attention_maps(model: Decoder, token_ids: Tensor) -> Tensor:
     x, maps = model.embed_tokens(token_ids), []
     for layer in model.layers:
         q, k, _ = layer.attention.project(layer.input_norm(x), cos, sin)
-        maps.append(_probabilities(q.float(), k.float(), layer.attention.window))
+        maps.append(attention_probabilities(q, k, causal=True, window=layer.attention.window)[0])
         x = layer(x, cos, sin)
     return torch.stack(maps)
-
-
-def _probabilities(q: Tensor, k: Tensor, window: int | None) -> Tensor:
-    B, L, H, D = q.shape
-    k = k.repeat_interleave(H // k.shape[2], dim=2)
-    scores = torch.einsum("blhd,bshd->bhls", q, k) / D**0.5
-    distance = torch.arange(L)[:, None] - torch.arange(L)[None, :]  # how far back each key lies
-    hidden = (distance < 0) if window is None else (distance < 0) | (distance >= window)
-    return scores.masked_fill(hidden.to(scores.device), float("-inf")).softmax(dim=-1)

@@ -10,7 +10,8 @@ import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tokenizers import AddedToken, Tokenizer as BPE, decoders, models, pre_tokenizers, trainers
+from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer as BPE
 
 from minillm.errors import FileProblem, InvalidType, InvalidValue, rule_numbers_remedy
 

@@ -64,11 +64,11 @@ class Recipe:
 
 
 PRESETS = {
-    "tiny": Recipe(TINY, tokens=16_000_000, context=1024, batch=8),
+    "tiny": Recipe(TINY, tokens=12_000_000, context=1024, batch=8),
     "tiny-draft": Recipe(DRAFT, tokens=12_000_000),
-    "sibling-mha": Recipe(SIBLING, tokens=4_000_000),
-    "sibling-gqa": Recipe(SIBLING.with_(num_kv_heads=2), tokens=4_000_000),
-    "sibling-mqa": Recipe(SIBLING.with_(num_kv_heads=1), tokens=4_000_000),
+    "sibling-mha": Recipe(SIBLING, tokens=3_000_000),
+    "sibling-gqa": Recipe(SIBLING.with_(num_kv_heads=2), tokens=3_000_000),
+    "sibling-mqa": Recipe(SIBLING.with_(num_kv_heads=1), tokens=3_000_000),
 }
 
 

@@ -65,26 +65,24 @@ class LLM:
             many = [many]
         if len(many) == 0:
             raise InvalidValue("a call needs at least one prompt; got none; pass text or token ids.")
-        if params is None or isinstance(params, SamplingParams):
-            chosen = [params or SamplingParams()] * len(many)
-        else:
-            chosen = list(self._as_sequence(params))
-        if len(chosen) != len(many):
-            raise InvalidValue(
-                rule_numbers_remedy(
-                    "params must be one for all or one for each prompt",
-                    f"{len(chosen)} for {len(many)} prompts",
-                    "pass one",
-                )
-            )
-        wrong = [p for p in chosen if not isinstance(p, SamplingParams)]
-        if wrong:
-            raise InvalidType(
-                rule_numbers_remedy(
-                    "params must be SamplingParams", type(wrong[0]).__name__, "use ml.SamplingParams(...)"
-                )
-            )
+        chosen = self._paired(params, len(many))
         return [(p if isinstance(p, str) else None, self._ids(p, c), c) for p, c in zip(many, chosen, strict=True)]
+
+    @staticmethod
+    def _paired(params: Any, count: int) -> list[SamplingParams]:
+        """One SamplingParams for each of `count` prompts."""
+        if params is None or isinstance(params, SamplingParams):
+            return [params or SamplingParams()] * count
+        chosen = params if isinstance(params, list | tuple) else [params]
+        for one in chosen:
+            if not isinstance(one, SamplingParams):
+                raise InvalidType(
+                    rule_numbers_remedy("params must be SamplingParams", type(one).__name__, "use ml.SamplingParams(...)")
+                )
+        if len(chosen) != count:
+            rule = "params must be one for all or one for each prompt"
+            raise InvalidValue(rule_numbers_remedy(rule, f"{len(chosen)} for {count} prompts", "pass one"))
+        return list(chosen)
 
     @staticmethod
     def _as_sequence(value: Any) -> Sequence[Any]:

@@ -1,0 +1,65 @@
+"""Tokenising is reversible for every text, and a stream never shows half a character."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import minillm as ml
+from minillm.errors import FileProblem, InvalidType, InvalidValue
+from minillm.model.tokenizer import END_OF_TEXT, StreamDecoder, save_tokenizer, train_tokenizer
+
+TOKENIZER = train_tokenizer(["def naïve(x):\n        return x  # größer 🙂\n" * 5], 320)
+
+
+@given(st.text())
+def test_decode_inverts_encode(text):
+    if END_OF_TEXT not in text:
+        assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
+
+
+@given(st.text(min_size=1))
+def test_streamed_pieces_join_to_the_text_and_hold_no_half_character(text):
+    text = text.replace("\ufffd", "")
+    stream = StreamDecoder(TOKENIZER)
+    pieces = [stream.push(i) for i in TOKENIZER.encode(text) if i != TOKENIZER.eos_token_id]
+    assert not any("\ufffd" in p for p in pieces)
+    assert "".join(pieces) + stream.flush() == text.replace(END_OF_TEXT, "")
+
+
+@given(st.lists(st.integers(0, TOKENIZER.vocab_size - 1), max_size=40))
+def test_streaming_any_ids_joins_to_their_decoding(ids):
+    stream = StreamDecoder(TOKENIZER)
+    assert "".join(stream.push(i) for i in ids) + stream.flush() == TOKENIZER.decode(ids)
+
+
+def test_an_emoji_is_shown_when_its_last_byte_arrives():
+    stream = StreamDecoder(TOKENIZER)
+    ids = TOKENIZER.encode("🚀")
+    assert len(ids) > 1
+    assert [stream.push(i) for i in ids] == [""] * (len(ids) - 1) + ["🚀"]
+
+
+def test_training_is_deterministic():
+    text = ["for i in range(10):\n    print(i)\n", "while True:\n    break\n"] * 3
+    assert train_tokenizer(text, 290).bpe.to_str() == train_tokenizer(text, 290).bpe.to_str()
+
+
+def test_round_trip_through_a_folder(tmp_path):
+    save_tokenizer(TOKENIZER, tmp_path, 64)
+    again = ml.load_tokenizer(tmp_path)
+    assert again.bpe.to_str() == TOKENIZER.bpe.to_str()
+    assert again.eos_token_id == TOKENIZER.eos_token_id == again.encode(END_OF_TEXT)[0]
+    assert again.decode([again.eos_token_id]) == ""
+    assert again.token_text(again.eos_token_id) == END_OF_TEXT
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(InvalidType, match="got int"):
+        TOKENIZER.encode(3)
+    with pytest.raises(InvalidValue, match=f"got {TOKENIZER.vocab_size}"):
+        TOKENIZER.decode([TOKENIZER.vocab_size])
+    with pytest.raises(FileProblem, match=r"no tokenizer.json"):
+        ml.load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(FileProblem, match="cannot be read"):
+        ml.load_tokenizer(tmp_path)
