@@ -1,0 +1,297 @@
+"""Exercises of lesson 00: the work a loop repeats, greedy decoding with a cache, a claim to test, latency to mend."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import torch
+
+from minillm.lab import inputs
+from minillm.lab.check_call import Given, LearnerCall
+from minillm.lab.check_cases import Budget, Contract, Numbers, Property, Values, given, same
+from minillm.lab.check_exercise import Exercise
+from minillm.lab.check_result import Finding
+from minillm.measure import cost
+from minillm.model import Decoder, ModelConfig
+
+SMALL = ModelConfig(61, 32, 48, 2, 4, 2, 8, max_position_embeddings=256, tie_word_embeddings=False)
+
+TOKENS_READ = Exercise(
+    id="00.tokens_read",
+    title="How many tokens does the naive loop read?",
+    statement=(
+        "The naive loop writes `new` tokens after a prompt of `prompt` tokens, and reads the whole text again for each. "
+        "Return how many token positions pass through the model in all."
+    ),
+    signature="tokens_read(prompt, new)",
+    layers={
+        "values": (
+            Numbers("one token after one", (1, 1), 1, "tokens", "The only pass reads the prompt, and nothing else."),
+            Numbers("one new token", (200, 1), 200, "tokens", "The token written last is never read."),
+            Numbers("two new tokens", (200, 2), 401, "tokens", "The second pass reads the prompt and one token more."),
+            Numbers("three after seven", (7, 3), 24, "tokens", "Three passes: 7, 8 and 9 tokens."),
+            Numbers("a short chat", (200, 50), 11_225, "tokens", "Each pass is one token longer than the one before."),
+            Numbers("more new than old", (3, 400), 81_000, "tokens", "The sum of 0 to n − 1 is n(n − 1)/2."),
+        )
+    },
+    hints=(
+        "Write down the length of the text at the first pass, the second and the third, and add them up.",
+        "Pass number i, counted from 0, reads prompt + i tokens, and there are `new` passes.",
+        "return sum(the length of the text at pass i   for i in range(new))",
+    ),
+    solution="notebooks/solutions/lesson_00.py: tokens_read",
+)
+
+
+@cache
+def small_model() -> Decoder:
+    """A decoder of 2 layers with random weights, loud enough that its greedy texts differ from prompt to prompt."""
+    model, generator = Decoder(SMALL), inputs.generator("the small model of lesson 00")
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" not in name:
+                weight.copy_(torch.randn(weight.shape, generator=generator) * (1.0 if "embed" in name else 0.3))
+    return model.requires_grad_(False).eval()
+
+
+def _prompt(length: int) -> list[int]:
+    return [(7 * i * i + 3 * i + 5) % 61 for i in range(length)]
+
+
+def _greedy(model: Decoder, token_ids: list[int], max_tokens: int) -> list[int]:
+    """The naive loop: the oracle reads everything again for each token."""
+    ids = list(token_ids)
+    for _ in range(max_tokens):
+        ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+    return ids[len(token_ids) :]
+
+
+def _text(length: int, new: int) -> Given:
+    return given(small_model(), _prompt(length), new)
+
+
+def _plain_ints(call: LearnerCall) -> Finding | None:
+    got = call(*_text(4, 3).args)
+    kinds = {type(token).__name__ for token in got}
+    return None if kinds == {"int"} else Finding("", (("got", f"a list of {', '.join(sorted(kinds))}"),))
+
+
+def _prefix(call: LearnerCall) -> Finding | bool | None:
+    model, ids, _ = _text(9, 1).args
+    return same(call(model, ids, 4), call(model, ids, 11)[:4])
+
+
+def _resumes(call: LearnerCall) -> Finding | bool | None:
+    model, ids, _ = _text(6, 1).args
+    first = call(model, ids, 5)
+    return same(list(first) + list(call(model, ids + list(first), 6)), call(model, ids, 11))
+
+
+def _greedy_budget(length: int, new: int) -> dict[str, int]:
+    """FLOPs of one prefill with every row's logits, and of a decode step for each new token: one more than needed."""
+    c = SMALL
+    sizes = (c.vocab_size, c.hidden_size, c.intermediate_size, c.num_layers, c.num_heads, c.num_kv_heads, c.head_dim)
+    decode = sum(cost.decode_flops_per_token(length + i, *sizes) for i in range(1, new + 1))
+    return {"flops": cost.prefill_flops(1, length, *sizes) + decode}
+
+
+GREEDY = Exercise(
+    id="00.greedy",
+    title="Greedy decoding with a cache",
+    statement=(
+        "Return the `max_tokens` token ids that greedy decoding writes after `token_ids`, as a list of ints without the "
+        "prompt. Read every token once: the prompt in one pass that fills a cache, then one token a pass. Go on past end tokens."
+    ),
+    signature="greedy(model, token_ids, max_tokens)",
+    layers={
+        "contract": (
+            Contract("returns a list", lambda: _text(3, 2), _greedy),
+            Property("plain ints", _plain_ints, "Token ids are plain Python ints: take `int(...)` of the argmax."),
+        ),
+        "values": (
+            Values("one new token", lambda: _text(5, 1), _greedy, "The first token comes from the prompt's last row."),
+            Values("a one-token prompt", lambda: _text(1, 9), _greedy, "With one token the prefill is a single row."),
+            Values(
+                "two new tokens", lambda: _text(5, 2), _greedy, "The token just written is what the next pass reads."
+            ),
+            Values(
+                "a longer text", lambda: _text(23, 40), _greedy, "Every token is read once, in order, into one cache."
+            ),
+        ),
+        "properties": (
+            Property(
+                "a shorter text is a beginning", _prefix, "Asking for fewer tokens must not change the first ones."
+            ),
+            Property(
+                "a text can be resumed", _resumes, "Writing 5 and then 6 more must give what writing 11 at once gives."
+            ),
+        ),
+        "resources": (
+            Budget(
+                "each token read once",
+                lambda: _text(48, 16),
+                _greedy_budget(48, 16),
+                "Right tokens, wrong technique: the text is read more than once. Feed the cache only what it has not seen.",
+            ),
+        ),
+    },
+    hints=(
+        "The model remembers, in the cache you pass it, everything it has read. Show it only what is new.",
+        "Before each pass the cache holds every token but the newest, so the pass reads exactly one. The first pass is the "
+        "exception: it reads the whole prompt.",
+        "cache = room for the prompt and the new tokens;   unread, written = the prompt, []\n"
+        "max_tokens times:\n"
+        "    logits of the unread tokens, with the cache;   token = argmax of the last row\n"
+        "    written gains token, and only token is unread now",
+    ),
+    solution="minillm/serving/engine.py: LLM._tokens",
+)
+
+
+def _could_be_true(
+    parameters: float, bytes_per_parameter: float, memory_bytes: float, bandwidth: float, seconds_per_token: float
+) -> bool:
+    weights = parameters * bytes_per_parameter
+    return weights <= memory_bytes and weights / bandwidth <= seconds_per_token
+
+
+def _claim(name: str, meaning: str, *numbers: float) -> Values:
+    return Values(name, lambda: given(*numbers), _could_be_true, meaning)
+
+
+def _faster_machine(call: LearnerCall) -> bool:
+    """Doubling memory and bandwidth never makes a possible claim impossible."""
+    claims = [(p, w, 80e9, 2e12, s) for p in (7e9, 39e9, 70e9) for w in (0.5, 1, 2) for s in (0.005, 0.02, 0.08)]
+    return all(call(p, w, 2 * m, 2 * b, s) or not call(p, w, m, b, s) for p, w, m, b, s in claims)
+
+
+COULD_BE_TRUE = Exercise(
+    id="00.could_be_true",
+    title="Could this latency be true?",
+    statement=(
+        "One accelerator, one request: return True if the claimed seconds per output token are possible. The weights must "
+        "fit in memory, and every weight is read once for each token."
+    ),
+    signature="could_be_true(parameters, bytes_per_parameter, memory_bytes, bandwidth, seconds_per_token)",
+    layers={
+        "values": (
+            _claim("8B in 16 bits, 10 ms", "16 GB at 2 TB/s take 8 ms.", 8e9, 2, 80e9, 2e12, 0.010),
+            _claim("8B in 16 bits, 5 ms", "16 GB at 2 TB/s take 8 ms: 5 is too fast.", 8e9, 2, 80e9, 2e12, 0.005),
+            _claim(
+                "70B in 16 bits, 100 ms", "140 GB do not fit in 80 GB, however long it takes.", 70e9, 2, 80e9, 2e12, 0.1
+            ),
+            _claim("70B in 4 bits, 100 ms", "35 GB fit, and are read in 18 ms.", 70e9, 0.5, 80e9, 2e12, 0.1),
+            _claim("70B in 4 bits, 10 ms", "35 GB fit, but are not read in 10 ms.", 70e9, 0.5, 80e9, 2e12, 0.01),
+            _claim(
+                "70B in 16 bits, big memory",
+                "140 GB fit in 192 GB, and 5.3 TB/s read them in 26 ms.",
+                70e9,
+                2,
+                192e9,
+                5.3e12,
+                0.03,
+            ),
+            _claim("a slow claim", "Slower than the limit is always possible.", 1e9, 4, 16e9, 3e11, 5.0),
+        ),
+        "properties": (
+            Property("a better machine", _faster_machine, "More memory and bandwidth cannot make a claim impossible."),
+        ),
+    },
+    hints=(
+        "Two questions: does it fit, and can the memory be read that fast?",
+        "Weights take parameters × bytes_per_parameter bytes. One token reads them all, so no token takes less than those "
+        "bytes divided by the bandwidth.",
+        "weights = ... bytes\nreturn (weights against memory) and (weights over bandwidth, in seconds, against the claim)",
+    ),
+    solution="notebooks/solutions/lesson_00.py: could_be_true",
+)
+
+
+def _latency_case(name: str, meaning: str, arrival: float, times: list[float], want: tuple[Any, ...]) -> Property:
+    """A Property that compares (ttft, tpot, end_to_end) number by number; None must be None."""
+
+    def law(call: LearnerCall) -> Finding | None:
+        got, facts = call(arrival, times), (("inputs", f"arrival={arrival}, token_times={times}"),)
+        for label, ours, theirs in zip(("ttft", "tpot", "end_to_end"), want, got, strict=True):
+            if (ours is None or theirs is None) and ours is not theirs:
+                return Finding("", (*facts, ("what", label), ("got", repr(theirs)), ("want", repr(ours))))
+            problem = None if ours is None else same(theirs, ours, (1e-9, 1e-9))
+            if problem:
+                return Finding("", (*facts, ("what", label), *problem.facts))
+        return None
+
+    return Property(name, law, meaning)
+
+
+def _three_values(call: LearnerCall) -> Finding | None:
+    got = call(0.0, [1.0, 2.0])
+    right = isinstance(got, tuple | list) and len(got) == 3
+    return None if right else Finding("", (("got", type(got).__name__), ("want", "(ttft, tpot, end_to_end)")))
+
+
+def _later(call: LearnerCall) -> Finding | bool | None:
+    times = [3.0, 4.5, 5.0, 8.0]
+    early, late = call(2.0, times), call(102.0, [t + 100 for t in times])
+    return all(abs(a - b) < 1e-9 for a, b in zip(early, late, strict=True))
+
+
+def _adds_up(call: LearnerCall) -> bool:
+    ttft, tpot, end_to_end = call(1.0, [2.0, 2.5, 4.5, 4.75, 7.0])
+    return abs(ttft + 4 * tpot - end_to_end) < 1e-9
+
+
+LATENCY = Exercise(
+    id="00.latency",
+    title="Mend the latency report",
+    statement=(
+        "From the second a request arrived and the seconds at which its tokens came, return (ttft, tpot, end_to_end). "
+        "TPOT is the mean time of a token after the first; a one-token answer has none, so it is None."
+    ),
+    signature="latency(arrival, token_times)",
+    layers={
+        "contract": (Property("three values", _three_values, "Return a tuple: (ttft, tpot, end_to_end)."),),
+        "values": (
+            _latency_case(
+                "a steady stream", "Five tokens have four gaps.", 0.0, [0.5, 0.75, 1.0, 1.25, 1.5], (0.5, 0.25, 1.5)
+            ),
+            _latency_case(
+                "a long wait first",
+                "Waiting for the first token belongs to TTFT alone.",
+                0.0,
+                [8.0, 8.25, 8.5],
+                (8.0, 0.25, 8.5),
+            ),
+            _latency_case(
+                "arrives late", "The clock of a request starts when it arrives.", 4.0, [4.5, 5.0, 6.5], (0.5, 1.0, 2.5)
+            ),
+            _latency_case(
+                "an uneven stream",
+                "TPOT is a mean, and a mean sees the long gap.",
+                0.0,
+                [1.0, 1.25, 1.5, 4.0],
+                (1.0, 1.0, 4.0),
+            ),
+            _latency_case(
+                "one token",
+                "One token has no gap after it: its TPOT is None, not 0 and not an error.",
+                2.0,
+                [2.75],
+                (0.75, None, 0.75),
+            ),
+        ),
+        "properties": (
+            Property("the same an hour later", _later, "Moving arrival and tokens alike in time must change nothing."),
+            Property("the parts add up", _adds_up, "TTFT plus n − 1 times TPOT is the end-to-end latency."),
+        ),
+    },
+    hints=(
+        "Draw four ticks for four tokens and count the gaps between them.",
+        "TTFT + (n − 1) · TPOT = end-to-end latency, with both ends measured from the arrival.",
+        "ttft, end_to_end = first tick − arrival, last tick − arrival\n"
+        "tpot = None if there is one token, else what is left after ttft, shared among the gaps",
+    ),
+    solution="notebooks/solutions/lesson_00.py: latency",
+)
+
+EXERCISES = (TOKENS_READ, GREEDY, COULD_BE_TRUE, LATENCY)

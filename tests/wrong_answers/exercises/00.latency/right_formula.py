@@ -1,0 +1,7 @@
+"""From the ends alone."""
+
+
+def answer(arrival, token_times):
+    ttft, end_to_end = token_times[0] - arrival, token_times[-1] - arrival
+    gaps = len(token_times) - 1
+    return ttft, (end_to_end - ttft) / gaps if gaps else None, end_to_end

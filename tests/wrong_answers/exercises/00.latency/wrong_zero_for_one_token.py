@@ -1,0 +1,8 @@
+"""A TPOT of 0 drags every average down."""
+
+LAYER = "values"
+
+
+def answer(arrival, token_times):
+    ttft, end_to_end = token_times[0] - arrival, token_times[-1] - arrival
+    return ttft, (end_to_end - ttft) / max(1, len(token_times) - 1), end_to_end

@@ -1,0 +1,7 @@
+"""Forgets that the text grows."""
+
+LAYER = "values"
+
+
+def answer(prompt, new):
+    return prompt * new
