@@ -1,0 +1,24 @@
+"""Works in float64 and rounds each chunk."""
+
+import torch
+
+
+def attend(q, k, v, causal):
+    L, S, D = q.shape[1], k.shape[1], q.shape[3]
+    scores = torch.einsum("blhd,bshd->bhls", q, k) / D**0.5
+    if causal:
+        hidden = torch.arange(S) > torch.arange(L)[:, None] + S - L
+        scores = scores.masked_fill(hidden, float("-inf"))
+    weights = torch.softmax(scores, dim=-1).nan_to_num(0.0)
+    return torch.einsum("bhls,bshd->blhd", weights, v)
+
+
+def answer(q, k, v, causal=False, chunk=64):
+    L, S = q.shape[1], k.shape[1]
+    out = torch.empty_like(q)
+    for start in range(0, L, chunk):
+        rows = q[:, start : start + chunk]
+        seen = max(0, start + rows.shape[1] + S - L) if causal else S
+        wide = (x.double() for x in (rows, k[:, :seen], v[:, :seen]))
+        out[:, start : start + chunk] = attend(*wide, causal)
+    return out

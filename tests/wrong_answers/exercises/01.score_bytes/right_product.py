@@ -1,0 +1,5 @@
+"""The product of everything."""
+
+
+def answer(batch, num_heads, query_length, key_length, element_bytes=2):
+    return batch * num_heads * query_length * key_length * element_bytes

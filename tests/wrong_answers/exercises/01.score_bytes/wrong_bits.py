@@ -1,0 +1,7 @@
+"""Bits, not bytes."""
+
+LAYER = "contract"
+
+
+def answer(batch, num_heads, query_length, key_length, element_bytes=2):
+    return batch * num_heads * query_length * key_length * element_bytes * 8

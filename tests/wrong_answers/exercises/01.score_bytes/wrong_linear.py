@@ -1,0 +1,7 @@
+"""Adds the lengths."""
+
+LAYER = "contract"
+
+
+def answer(batch, num_heads, query_length, key_length, element_bytes=2):
+    return batch * num_heads * (query_length + key_length) * element_bytes
