@@ -31,14 +31,15 @@ else:
 endef
 export PROBE
 
-# Filters pip's talk down to the packages that take a while.
+# Cuts pip's talk down to the packages that take a while.
 define PROGRESS
-/^ *(Downloading|Using cached|Processing) / {
-    wheel = $1 == "Using" ? $3 : $2
-    sub(".*/", "", wheel)
-    if (wheel ~ /^(torch|triton|nvidia|jupyterlab|transformers|playwright)[-_]/) { print "        " wheel; fflush() }
-}
-/^Installing collected packages/ { print "        installing " NF - 3 " packages"; fflush() }
+while read -r verb first second rest; do
+    [ "$$verb" != Using ] || first=$$second
+    case "$$verb $${first##*/}" in
+        "Installing collected") set -- $$rest; echo "        installing $$# packages" ;;
+        *\ torch-*|*\ triton-*|*\ nvidia_*|*\ jupyterlab-*|*\ transformers-*|*\ playwright-*) echo "        $${first##*/}" ;;
+    esac
+done
 endef
 export PROGRESS
 
@@ -104,7 +105,7 @@ $(STAMP): pyproject.toml constraints.txt
 	    echo 'The pip in $(VENV) is missing or older than 22. Delete the folder and run make again with a newer Python,' >&2; \
 	    echo 'or run: $(BIN)/python -m ensurepip --upgrade && $(BIN)/python -m pip install --upgrade pip' >&2; exit 1; }
 	@echo '[2/3] installing packages (torch is the big one: minutes the first time, seconds after a change)'
-	@set -o pipefail; $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt -e '.[test]' | awk "$$PROGRESS" || { \
+	@set -o pipefail; $(BIN)/python -m pip install --no-input --disable-pip-version-check -c constraints.txt -e '.[test]' | bash -c "$$PROGRESS" || { \
 	    echo 'pip could not install the packages: its last lines above say which. Run make again to go on from there.' >&2; exit 1; }
 	@echo '[3/3] checking that the pieces fit'
 	@$(BIN)/python -m pip check --disable-pip-version-check > /dev/null || $(BIN)/python -m pip check

@@ -6,7 +6,7 @@ import lesson_rules
 import pytest
 from lesson_rules import HEADINGS, RULES, Lesson
 
-from minillm.lab.lessons import clean, find_lessons
+from minillm.lab.lessons import clean, find_lessons, picture_of
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__.removeprefix("rule_"))
@@ -14,6 +14,12 @@ from minillm.lab.lessons import clean, find_lessons
 def test_lesson_keeps(path, rule):
     problems = rule(Lesson.read(path))
     assert not problems, f"{path.stem}:\n  " + "\n  ".join(problems)
+
+
+@pytest.mark.parametrize("path", find_lessons(), ids=lambda path: path.stem)
+def test_the_picture_kept_for_the_readme_is_the_lessons(path):
+    kept = path.parent / "pictures" / f"{path.stem}.png"
+    assert kept.read_bytes() == picture_of(Lesson.read(path).notebook), "run `make lessons`"
 
 
 def markdown(text):
