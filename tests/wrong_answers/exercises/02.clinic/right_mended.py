@@ -1,0 +1,16 @@
+"""The sick layer with its three faults mended."""
+
+import torch
+
+
+def answer(x, w_q, w_k, w_v, num_heads, num_kv_heads):
+    L, D = x.shape[1], w_q.shape[0] // num_heads
+    q = (x @ w_q.T).unflatten(-1, (num_heads, D))
+    k = (x @ w_k.T).unflatten(-1, (num_kv_heads, D))
+    v = (x @ w_v.T).unflatten(-1, (num_kv_heads, D))
+    k = k.repeat_interleave(num_heads // num_kv_heads, dim=2)
+    v = v.repeat_interleave(num_heads // num_kv_heads, dim=2)
+    scores = torch.einsum("blhd,bshd->bhls", q, k) / D**0.5
+    hidden = torch.arange(L) > torch.arange(L)[:, None]
+    weights = scores.masked_fill(hidden, float("-inf")).softmax(dim=-1)
+    return torch.einsum("bhls,bshd->blhd", weights, v).flatten(2)

@@ -1,0 +1,7 @@
+"""Counts a single layer."""
+
+LAYER = "values"
+
+
+def answer(config, batch, length, element_bytes=2):
+    return 2 * config.num_kv_heads * config.head_dim * batch * length * element_bytes
