@@ -122,8 +122,7 @@ def test_the_card_escapes_what_it_shows():
     assert "<why>" not in card and "&lt;why&gt;" in card and "<s>" not in card and "a&lt;b" in card
 
 
-def test_the_door_opens_either_way():
-    code = "{}; import minillm as ml; assert type(ml.lab.doctor(quick=True)).__name__ == 'Report'"
-    for first in ("import minillm.lab.doctor", "pass"):
-        done = subprocess.run([sys.executable, "-c", code.format(first)], capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
+def test_the_door_opens_even_when_the_module_came_first():
+    code = "import minillm.lab.doctor, minillm as ml; assert type(ml.lab.doctor(quick=True)).__name__ == 'Report'"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

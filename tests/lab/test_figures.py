@@ -70,7 +70,9 @@ def test_figures_leave_matplotlibs_global_state_alone():
 def test_a_dollar_or_a_missing_glyph_in_a_label_neither_fails_nor_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        figures.bar_chart(["a$b^{", "漢字", "_"], [1, 2, 3], title="$x_{", unit="n", source="$")
+        figures.bar_chart(
+            ["$a^{$", "漢字", "_"], [1, 2, 3], title="$x_{$", unit="n", source="$^$", texts=["$_$", "1", "2"]
+        )
 
 
 @pytest.mark.parametrize("values", [[0, 0], [0.0, 1e-12], [5e12, 1]])

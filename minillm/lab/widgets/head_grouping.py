@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 BYTES_PER_NUMBER = 2  # bfloat16, as most checkpoints are served
 MIN_SPAN = 6  # one or two heads are drawn no wider than this many would be
-POINTS_ACROSS, MIN_POINTS = 720, 5.0  # letters that fit side by side across the map, and the smallest worth reading
+POINTS_ACROSS, MIN_POINTS = 640, 5.0  # letters that fit side by side across the map, and the smallest worth reading
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def describe_head_groups(data: HeadGroups) -> str:
     size = data.num_heads // data.num_kv_heads
     whole = HeadGroups(data.num_heads, data.num_heads, data.head_dim, data.hidden_size)
     spans = [f"q{g * size}" + (f"..q{g * size + size - 1}" if size > 1 else "") for g in range(data.num_kv_heads)]
-    number, share = figures.format_number, f"{data.num_kv_heads / data.num_heads:.3g} of MHA's"
+    number, share = figures.format_number, f"{100 * data.num_kv_heads / data.num_heads:.3g}% of MHA's"
     return "\n".join(
         [
             f"{data.kind}: {_many(data.num_heads, 'query head')} (H), {_many(data.num_kv_heads, 'key/value head')} (G), H / G = {size}",

@@ -115,7 +115,7 @@ def draw_next_token(data: NextToken) -> Figure:
             bar.set(facecolor=figures.PALE, edgecolor=figures.GREY, hatch="///")
     for label in axes.get_yticklabels():
         label.set_fontfamily("DejaVu Sans Mono")
-    figures.caption(fig, f"{_kept(data)}; {data.entropy_bits:.2f} bits of surprise left")
+    figures.caption(fig, f"{_kept(data)}; entropy {data.entropy_bits:.2f} bits")
     return fig
 
 
@@ -139,7 +139,9 @@ def _shares(data: NextToken) -> list[str]:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.1%}" if share >= 0.0005 else "<0.1%"
+    if share >= 0.01:
+        return f"{share:.1%}"
+    return f"{share:.2%}" if share >= 0.0001 else "<0.01%"
 
 
 def _kept(data: NextToken) -> str:
