@@ -30,6 +30,8 @@ BY_HAND = {
     "add": (lambda: A + A.clone(), (48 + 48 + 48, 48 + 48, 0, 96)),
     "add to itself reads once": (lambda: A + A, (48, 48, 0, 48)),
     "multiply by its transpose reads once": (lambda: A[:, :3] @ A[:, :3].t(), (36, 36, 2 * 27, 36)),
+    "multiply by another shape of itself": (lambda: A @ A.view(4, 3), (48, 36, 2 * 3 * 4 * 3, 36)),
+    "peak outlives what made it": (lambda: [torch.empty(n).shape for n in (100, 10)], (0, 0, 0, 400)),
     "scalar operand": (lambda: A * 2, (48, 48, 0, 48)),
     "broadcast row": (lambda: A + A[0], (48 + 16, 48, 0, 48)),
     "comparison gives bytes": (lambda: A > 3, (48, 12, 0, 12)),
@@ -111,6 +113,7 @@ def test_writing_rows_of_a_cache_costs_the_rows():
     assert counted(lambda: cache.index_put_((slots,), row, accumulate=True)) == (16 + 32 + 32, 32, 0, 0)
     assert counted(lambda: cache.index_fill_(0, slots, 1.0)) == (16, 32, 0, 0)
     assert counted(lambda: cache.scatter_(0, slots[None], row[:1])) == (16 + 16, 8, 0, 0)
+    assert counted(lambda: cache.__setitem__((slice(5, 8), slots % 4), 1.0))[1] == 16 + 4 + 3 * 2 * 4
     columns = torch.tensor([[0, 1]])  # 16 bytes, and the slots beside it broadcast to (2, 2)
     assert counted(lambda: cache.index_put_((slots[:, None], columns), row[:, :2])) == (32 + 16, 16, 0, 0)
 
