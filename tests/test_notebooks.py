@@ -19,7 +19,7 @@ def test_lesson_keeps(path, rule):
 @pytest.mark.parametrize("path", find_lessons(), ids=lambda path: path.stem)
 def test_the_picture_kept_for_the_readme_is_the_lessons(path):
     kept = path.parent / "pictures" / f"{path.stem}.png"
-    assert kept.read_bytes() == picture_of(Lesson.read(path).notebook), "run `make lessons`"
+    assert kept.exists() and kept.read_bytes() == picture_of(Lesson.read(path).notebook), "run `make lessons`"
 
 
 def markdown(text):
