@@ -124,6 +124,23 @@ def test_nan_and_infinity_are_compared_as_themselves():
     assert not verdict(lambda x: torch.tensor([float("nan"), float("inf")]), values=(case,)).passed
 
 
+def test_the_reference_works_in_float64_on_the_same_numbers():
+    seen = []
+    case = Values("wide", lambda: given(torch.tensor([0.1])), lambda x: seen.append(x) or 2 * x)
+    assert verdict(double, values=(case,)).passed
+    assert seen[0].dtype == torch.float64 and seen[0].item() == torch.tensor(0.1).item()
+
+
+def test_inputs_repeat_and_differ_by_purpose():
+    q, k, v = inputs.qkv("a")
+    assert all(torch.equal(x, y) for x, y in zip((q, k, v), inputs.qkv("a"), strict=True))
+    assert not torch.equal(q, k) and not torch.equal(k, v) and not torch.equal(q, inputs.qkv("b")[0])
+    assert inputs.qkv("a", L=3, S=7, H=6, G=2)[1].shape == (2, 7, 2, 8)
+    loud_q, loud_k, _ = inputs.large_logits("a", H=4, G=2).args
+    scores = torch.einsum("blhd,bshd->bhls", loud_q, loud_k.repeat_interleave(2, dim=2)) / 8**0.5
+    assert scores.abs().max().item() == pytest.approx(100, rel=1e-4)
+
+
 def test_strides_survive_the_copy():
     seen = []
 

@@ -35,10 +35,14 @@ The kinds of case, each with a name that says what is special about it:
 - `Numbers(name, args, want, unit)`: a formula. `Answer(name, want, explain={tempting: why not})`: a plain value, for
   questions and bug clinics, in an exercise whose signature is "".
 - `Property(name, law, meaning)`: `law(call)` calls the answer as it likes and returns `same(got, want)` or a bool.
-- `Budget(name, make, {"peak_bytes": …, "largest_tensor_bytes": …}, meaning)`: what a call may use.
+- `Budget(name, make, {"peak_bytes": …, "largest_tensor_bytes": …}, meaning)`: what a call may use, by the counters of
+  `ml.count()`. Inputs are not counted as live, so a bound speaks of what the answer itself allocates.
 
 `inputs.py` makes awkward inputs and whole sets of attention cases. `forbid=("softmax",)` rejects an answer that calls a
 torch operation with that stem in its name; the layer is then "contract".
+
+A class is judged by laws: give its constructor as the signature, and let each `Property` build one with `call(...)`
+and drive it.
 
 Every exercise needs `tests/wrong_answers/exercises/<id>/`: at least four `wrong_<name>.py`, each with `LAYER = "values"`
 (the layer that must reject it) and the answer under the name `answer`, and at least two different `right_<name>.py`. A
