@@ -24,7 +24,7 @@ class SamplingParams:
     top_k        keep only the k best tokens; None keeps all
     top_p        keep the fewest best tokens whose probability reaches p, in (0, 1]
     seed         same seed, same text; None draws one when the request is admitted
-    stop         strings that end the text and are cut off it
+    stop         a string, or several, that end the text and are cut off it
     ignore_eos   go on past the end token
     max_tokens   how many tokens at most, at least 1
 
@@ -45,7 +45,7 @@ class SamplingParams:
         top_k: int | None = None,
         top_p: float = 1.0,
         seed: int | None = None,
-        stop: str | Iterable[str] = (),
+        stop: str | Iterable[str] | None = (),
         ignore_eos: bool = False,
         max_tokens: int = 16,
         **unknown: Any,
@@ -66,7 +66,7 @@ class SamplingParams:
             _whole("seed", seed, at_least=0)
         if not isinstance(ignore_eos, bool):
             raise InvalidType(rule_numbers_remedy("ignore_eos must be True or False", repr(ignore_eos), "use a bool"))
-        stops = (stop,) if isinstance(stop, str) else tuple(stop) if isinstance(stop, Iterable) else (stop,)
+        stops = _as_strings(stop)
         if not all(isinstance(s, str) and s for s in stops):
             raise InvalidValue(
                 rule_numbers_remedy("stop must be non-empty strings", repr(stop), "leave it out to stop nowhere")
@@ -106,6 +106,12 @@ class TextChunk:
     text: str
     token_ids: tuple[int, ...]
     finish_reason: FinishReason | None = None
+
+
+def _as_strings(stop: Any) -> tuple[Any, ...]:
+    if stop is None:
+        return ()
+    return (stop,) if isinstance(stop, str) or not isinstance(stop, Iterable) else tuple(stop)
 
 
 def _number(name: str, value: Any, rule: Any, words: str, remedy: str) -> None:

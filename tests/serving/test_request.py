@@ -36,7 +36,7 @@ def test_refused(options, error, text):
 
 def test_defaults_and_normal_forms():
     assert SamplingParams() == SamplingParams(1.0, None, 1.0, None, (), False, 16)
-    assert SamplingParams(stop="x").stop == ("x",)
+    assert SamplingParams(stop="x").stop == ("x",) and SamplingParams(stop=None).stop == ()
     assert SamplingParams(temperature=0).temperature == 0.0
     assert dataclasses.replace(SamplingParams(seed=1), max_tokens=4) == SamplingParams(seed=1, max_tokens=4)
     with pytest.raises(dataclasses.FrozenInstanceError):
