@@ -1,7 +1,11 @@
 """Lessons as files: copies never overwrite, running and cleaning is repeatable, an edit makes a stored lesson stale."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -158,3 +162,20 @@ def test_the_command_copies_and_refreshes(stored, tmp_path, monkeypatch, capsys)
     lessons.main(["refresh", str(stored / "01_attention.ipynb")])
     assert "01_attention … " in capsys.readouterr().out
     assert "minillm" in json.loads((stored / "01_attention.ipynb").read_text())["metadata"]
+
+
+def test_nbval_accepts_a_refreshed_cell_with_the_gpu_hidden_and_catches_a_changed_output(tmp_path):
+    path = lesson_file(tmp_path, "import os; print(os.environ['CUDA_VISIBLE_DEVICES'] or 'hidden')", "1 + 1")
+    lessons.execute_and_clean(path)
+    path.write_text(path.read_text().replace('"2"', '"3"'))
+    tests = Path(__file__).parent
+    nbval = ["--nbval", "--nbval-current-env", "-p", "no:cacheprovider", "-c", "/dev/null", f"--confcutdir={tests}"]
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", "pytest", "-q", *nbval, tests / "conftest.py", path],
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "1 failed, 1 passed" in run.stdout, run.stdout
+    assert "FAILED" in run.stdout and "Cell 1" in run.stdout.split("short test summary")[1]
