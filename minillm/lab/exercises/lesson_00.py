@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import torch
 
@@ -12,6 +11,7 @@ from minillm.lab.check_call import Given, LearnerCall
 from minillm.lab.check_cases import Budget, Contract, Numbers, Property, Values, given, same
 from minillm.lab.check_exercise import Exercise
 from minillm.lab.check_result import Finding
+from minillm.lab.exercises.latency_cases import latency_case, parts_add_up, shifted_in_time, three_values
 from minillm.measure import cost
 from minillm.model import Decoder, ModelConfig
 
@@ -44,10 +44,17 @@ TOKENS_READ = Exercise(
 )
 
 
+class SmallDecoder(Decoder):
+    """A decoder whose name in a verdict is short."""
+
+    def __repr__(self) -> str:
+        return f"a decoder of {self.config.num_layers} layers"
+
+
 @cache
 def small_model() -> Decoder:
     """A decoder of 2 layers with random weights, loud enough that its greedy texts differ from prompt to prompt."""
-    model, generator = Decoder(SMALL), inputs.generator("the small model of lesson 00")
+    model, generator = SmallDecoder(SMALL), inputs.generator("the small model of lesson 00")
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "norm" not in name:
@@ -208,39 +215,6 @@ COULD_BE_TRUE = Exercise(
 )
 
 
-def _latency_case(name: str, meaning: str, arrival: float, times: list[float], want: tuple[Any, ...]) -> Property:
-    """A Property that compares (ttft, tpot, end_to_end) number by number; None must be None."""
-
-    def law(call: LearnerCall) -> Finding | None:
-        got, facts = call(arrival, times), (("inputs", f"arrival={arrival}, token_times={times}"),)
-        for label, ours, theirs in zip(("ttft", "tpot", "end_to_end"), want, got, strict=True):
-            if (ours is None or theirs is None) and ours is not theirs:
-                return Finding("", (*facts, ("what", label), ("got", repr(theirs)), ("want", repr(ours))))
-            problem = None if ours is None else same(theirs, ours, (1e-9, 1e-9))
-            if problem:
-                return Finding("", (*facts, ("what", label), *problem.facts))
-        return None
-
-    return Property(name, law, meaning)
-
-
-def _three_values(call: LearnerCall) -> Finding | None:
-    got = call(0.0, [1.0, 2.0])
-    right = isinstance(got, tuple | list) and len(got) == 3
-    return None if right else Finding("", (("got", type(got).__name__), ("want", "(ttft, tpot, end_to_end)")))
-
-
-def _later(call: LearnerCall) -> Finding | bool | None:
-    times = [3.0, 4.5, 5.0, 8.0]
-    early, late = call(2.0, times), call(102.0, [t + 100 for t in times])
-    return all(abs(a - b) < 1e-9 for a, b in zip(early, late, strict=True))
-
-
-def _adds_up(call: LearnerCall) -> bool:
-    ttft, tpot, end_to_end = call(1.0, [2.0, 2.5, 4.5, 4.75, 7.0])
-    return abs(ttft + 4 * tpot - end_to_end) < 1e-9
-
-
 LATENCY = Exercise(
     id="00.latency",
     title="Mend the latency report",
@@ -250,29 +224,29 @@ LATENCY = Exercise(
     ),
     signature="latency(arrival, token_times)",
     layers={
-        "contract": (Property("three values", _three_values, "Return a tuple: (ttft, tpot, end_to_end)."),),
+        "contract": (Property("three values", three_values, "Return a tuple: (ttft, tpot, end_to_end)."),),
         "values": (
-            _latency_case(
+            latency_case(
                 "a steady stream", "Five tokens have four gaps.", 0.0, [0.5, 0.75, 1.0, 1.25, 1.5], (0.5, 0.25, 1.5)
             ),
-            _latency_case(
+            latency_case(
                 "a long wait first",
                 "Waiting for the first token belongs to TTFT alone.",
                 0.0,
                 [8.0, 8.25, 8.5],
                 (8.0, 0.25, 8.5),
             ),
-            _latency_case(
+            latency_case(
                 "arrives late", "The clock of a request starts when it arrives.", 4.0, [4.5, 5.0, 6.5], (0.5, 1.0, 2.5)
             ),
-            _latency_case(
+            latency_case(
                 "an uneven stream",
                 "TPOT is a mean, and a mean sees the long gap.",
                 0.0,
                 [1.0, 1.25, 1.5, 4.0],
                 (1.0, 1.0, 4.0),
             ),
-            _latency_case(
+            latency_case(
                 "one token",
                 "One token has no gap after it: its TPOT is None, not 0 and not an error.",
                 2.0,
@@ -281,8 +255,12 @@ LATENCY = Exercise(
             ),
         ),
         "properties": (
-            Property("the same an hour later", _later, "Moving arrival and tokens alike in time must change nothing."),
-            Property("the parts add up", _adds_up, "TTFT plus n − 1 times TPOT is the end-to-end latency."),
+            Property(
+                "the same an hour later",
+                shifted_in_time,
+                "Moving arrival and tokens alike in time must change nothing.",
+            ),
+            Property("the parts add up", parts_add_up, "TTFT plus n − 1 times TPOT is the end-to-end latency."),
         ),
     },
     hints=(
