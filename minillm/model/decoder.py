@@ -6,6 +6,8 @@ sees only the new tokens and remembers the rest; with none it sees the whole tex
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -149,7 +151,7 @@ def attention_maps(model: Decoder, token_ids: Tensor) -> Tensor:
     model.check_input(token_ids)
     cos, sin = model.rotary_rows(0, token_ids.shape[1])
     x, maps = model.embed_tokens(token_ids), []
-    for layer in model.layers:
+    for layer in cast("list[DecoderLayer]", model.layers):
         q, k, _ = layer.attention.project(layer.input_norm(x), cos, sin)
         maps.append(attention_probabilities(q, k, causal=True, window=layer.attention.window)[0])
         x = layer(x, cos, sin)

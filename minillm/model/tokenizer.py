@@ -57,7 +57,7 @@ class Tokenizer:
     def token_text(self, token_id: int) -> str:
         """One token as text; a token that is part of a character shows as its replacement sign, a special one by its name."""
         if token_id in self.special_ids:
-            return self.bpe.id_to_token(token_id)
+            return str(self.bpe.id_to_token(token_id))
         return self.decode([token_id])
 
     def __repr__(self) -> str:

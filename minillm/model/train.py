@@ -158,7 +158,8 @@ class Trainer:
             torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.01, momentum=0.95),
             torch.optim.AdamW(others, lr=recipe.other_rate, betas=(0.9, 0.95), weight_decay=0.0),
         ]
-        self.step, self.curve, self.seconds = 0, [], 0.0
+        self.step, self.seconds = 0, 0.0
+        self.curve: list[dict[str, float]] = []
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         logits = self.model.logits(self.model.hidden_states(inputs))
