@@ -67,7 +67,9 @@ def save_model(model: Decoder, folder: str | Path, *, dtype: torch.dtype = torch
         parts = state[ours].split(_row_counts(theirs, config), dim=0) if len(theirs) > 1 else (state[ours],)
         tensors |= {n: t.detach().to(dtype).contiguous() for n, t in zip(theirs, parts, strict=True)}
     save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
-    (path / "model.safetensors").chmod(0o644)  # the library writes it for the owner alone; an installed package is shared
+    (path / "model.safetensors").chmod(
+        0o644
+    )  # the library writes it for the owner alone; an installed package is shared
 
 
 def resolve_folder(name: str | Path) -> Path:

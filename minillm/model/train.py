@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import platform
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import tokenizers
@@ -24,52 +23,11 @@ from torch import Tensor, nn
 
 from minillm.errors import InvalidValue, unknown_name
 from minillm.model.checkpoint import save_model
-from minillm.model.config import ModelConfig
 from minillm.model.corpus import Corpus, load_corpus, xz_bits_per_byte
 from minillm.model.decoder import Decoder
+from minillm.model.evaluate import bits_per_byte
+from minillm.model.recipe import PRESETS, Recipe
 from minillm.model.tokenizer import Tokenizer, save_tokenizer, train_tokenizer
-
-VOCAB_SIZE = 2048
-TINY = ModelConfig(
-    vocab_size=VOCAB_SIZE, hidden_size=256, intermediate_size=640, num_layers=4, num_heads=8, num_kv_heads=2, head_dim=32,
-    max_position_embeddings=1024, bos_token_id=None, eos_token_ids=(0,),
-)  # fmt: skip
-DRAFT = TINY.with_(hidden_size=96, intermediate_size=256, num_layers=2, num_heads=4, num_kv_heads=2, head_dim=24)
-SIBLING = TINY.with_(hidden_size=128, intermediate_size=384, num_heads=8, num_kv_heads=8, head_dim=16)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What is trained and for how long. Lengths and batches are in tokens; rates are per step."""
-
-    config: ModelConfig
-    tokens: int
-    context: int = 512
-    batch: int = 16
-    matrix_rate: float = 0.02
-    other_rate: float = 4e-3
-    warmup: float = 0.02  # share of the steps over which rates rise
-    cooldown: float = 0.7  # share of the steps over which they fall to nothing
-    curve_points: int = 12
-
-    @property
-    def steps(self) -> int:
-        """How many batches make up `tokens`."""
-        return max(1, self.tokens // (self.context * self.batch))
-
-    def rate(self, step: int) -> float:
-        """What the rates are multiplied by at `step`: up, level, down in straight lines."""
-        done = (step + 1) / self.steps
-        return min(1.0, done / self.warmup, max(0.0, 1 - step / self.steps) / self.cooldown)
-
-
-PRESETS = {
-    "tiny": Recipe(TINY, tokens=12_000_000, context=1024, batch=8),
-    "tiny-draft": Recipe(DRAFT, tokens=12_000_000),
-    "sibling-mha": Recipe(SIBLING, tokens=3_000_000),
-    "sibling-gqa": Recipe(SIBLING.with_(num_kv_heads=2), tokens=3_000_000),
-    "sibling-mqa": Recipe(SIBLING.with_(num_kv_heads=1), tokens=3_000_000),
-}
 
 
 class Batches:
@@ -77,24 +35,29 @@ class Batches:
 
     def __init__(self, stream: Tensor, recipe: Recipe, seed: int):
         self.stream, self.recipe, self.seed = stream, recipe, seed
-        self.per_epoch = (len(stream) - 1) // recipe.context - 1
-        if self.per_epoch < recipe.batch:
-            raise InvalidValue(
-                f"a batch needs {recipe.batch} windows of {recipe.context} tokens; the text has {self.per_epoch}; use more text."
-            )
+        for context in {recipe.context, recipe.long_context}:
+            if self.per_epoch(context) < recipe.batch_tokens // context:
+                rule = f"a batch needs {recipe.batch_tokens // context} windows of {context} tokens"
+                raise InvalidValue(f"{rule}; the text has {self.per_epoch(context)}; use more text or a smaller batch.")
+
+    def per_epoch(self, context: int) -> int:
+        """How many whole windows one reading of the text gives, wherever it is cut."""
+        return (len(self.stream) - 1) // context - 1
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Step -> inputs and targets (batch, context), a function of (seed, step) alone."""
-        first = step * self.recipe.batch
-        rows = [self._window(*divmod(first + i, self.per_epoch)) for i in range(self.recipe.batch)]
-        window = torch.stack(rows)
-        return window[:, :-1], window[:, 1:]
+        """Step -> inputs and targets (rows, context), a function of (seed, step) alone."""
+        context = self.recipe.context_at(step)
+        rows = self.recipe.batch_tokens // context
+        first = (step if step < self.recipe.long_from else step - self.recipe.long_from) * rows
+        places = [divmod(first + row, self.per_epoch(context)) for row in range(rows)]
+        windows = torch.stack([self._window(epoch, index, context) for epoch, index in places])
+        return windows[:, :-1], windows[:, 1:]
 
-    def _window(self, epoch: int, index: int) -> Tensor:
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        shift = int(torch.randint(self.recipe.context, (1,), generator=random))
-        start = shift + int(torch.randperm(self.per_epoch, generator=random)[index]) * self.recipe.context
-        return self.stream[start : start + self.recipe.context + 1]
+    def _window(self, epoch: int, index: int, context: int) -> Tensor:
+        random = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) * 65_537 + context)
+        shift = int(torch.randint(context, (1,), generator=random))
+        start = shift + int(torch.randperm(self.per_epoch(context), generator=random)[index]) * context
+        return self.stream[start : start + context + 1]
 
 
 def token_stream(tokenizer: Tokenizer, texts: list[str]) -> Tensor:
@@ -114,33 +77,6 @@ def initialise(model: Decoder, seed: int) -> None:
         nn.init.normal_(weight, std=std, generator=random)
 
 
-@torch.no_grad()
-def bits_per_byte(
-    model: Decoder, tokenizer: Tokenizer, texts: list[str], *, context: int, stride: int, at_most: int | None = None
-) -> float:
-    """Held-out loss in bits per byte of text: windows of `context` tokens, `stride` apart, scored on what each adds.
-
-    Every file starts from an end token and is scored whole, its own end token included in the bits but not in the bytes.
-    `at_most` bounds the number of files, taken evenly.
-    """
-    if at_most is not None and len(texts) > at_most:
-        texts = [texts[i * len(texts) // at_most] for i in range(at_most)]
-    nats = 0.0
-    for text in texts:
-        stream = torch.tensor([tokenizer.eos_token_id, *tokenizer.encode(text), tokenizer.eos_token_id])
-        done = 0
-        for start in range(0, len(stream) - 1, stride):
-            window = stream[start : start + context + 1]
-            with torch.autocast("cpu", torch.bfloat16):
-                logits = model(window[None, :-1])[0].float()
-            fresh = window[1:][done - start :]
-            nats += F.cross_entropy(logits[done - start :], fresh, reduction="sum").item()
-            done = start + len(window) - 1
-            if done >= len(stream) - 1:
-                break
-    return nats / math.log(2) / sum(len(t.encode()) for t in texts)
-
-
 class Trainer:
     """One run: the model, its two optimisers, and where it has got to."""
 
@@ -151,7 +87,7 @@ class Trainer:
         self.batches = Batches(token_stream(self.tokenizer, corpus.texts(held_out=False)), recipe, seed)
         self.model = Decoder(recipe.config)
         initialise(self.model, seed)
-        self.loss = torch.compile(self._loss) if compiled else self._loss
+        self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
         self.optimisers = [
@@ -168,7 +104,7 @@ class Trainer:
     def advance(self) -> float:
         """One step; returns its loss in nats per token."""
         started = time.perf_counter()
-        scale = self.recipe.rate(self.step)
+        scale = self.recipe.rate_at(self.step)
         for optimiser, rate in zip(self.optimisers, (self.recipe.matrix_rate, self.recipe.other_rate), strict=True):
             for group in optimiser.param_groups:
                 group["lr"] = rate * scale
@@ -182,20 +118,14 @@ class Trainer:
         self.step += 1
         self.seconds += time.perf_counter() - started
         if self.step % max(1, self.recipe.steps // self.recipe.curve_points) == 0:
-            self.curve.append(
-                {
-                    "tokens": self.step * self.recipe.batch * self.recipe.context,
-                    "bits_per_byte": self.evaluate(quick=True),
-                }
-            )
+            tokens = self.step * self.recipe.batch_tokens
+            self.curve.append({"tokens": tokens, "bits_per_byte": self.evaluate(self.recipe.context, every=4)})
         return loss.item()
 
-    def evaluate(self, *, quick: bool = False) -> float:
-        """Held-out bits per byte: quickly, on a few files without overlap, or on all of them with half of each window shared."""
-        length = self.recipe.context
-        if quick:
-            return bits_per_byte(self.model, self.tokenizer, self.held_out, context=length, stride=length, at_most=6)
-        return bits_per_byte(self.model, self.tokenizer, self.held_out, context=length, stride=length // 2)
+    def evaluate(self, context: int, *, every: int = 1) -> float:
+        """Held-out bits per byte in windows of `context` tokens, half of each shared, on one file in `every`."""
+        texts = self.held_out[::every]
+        return bits_per_byte(self.model, self.tokenizer, texts, context=context, stride=context // 2)
 
     def save_state(self, path: Path) -> None:
         """Write everything a resumed run needs, whole or not at all."""
@@ -247,11 +177,11 @@ def train(trainer: Trainer, folder: Path, *, save_every: int = 50) -> None:
 
 
 def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -> dict[str, object]:
-    """Write weights, tokenizer, the corpus manifest and `training.json`: what was trained, how, and how well."""
+    """Write weights, tokenizer and `training.json` (what was trained, how, how well), and the corpus manifest beside `folder`."""
     save_model(trainer.model, folder)
     save_tokenizer(trainer.tokenizer, folder, trainer.recipe.config.max_position_embeddings)
     manifest = corpus.manifest()
-    held, yardstick = trainer.evaluate(), xz_bits_per_byte(trainer.held_out)
+    held, yardstick = trainer.evaluate(trainer.recipe.long_context), xz_bits_per_byte(trainer.held_out)
     result: dict[str, object] = {
         "command": command,
         "recipe": {k: v for k, v in asdict(trainer.recipe).items() if k != "config"}
@@ -272,7 +202,8 @@ def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -
     }
     (folder / "training.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     rows = ",\n".join(json.dumps(row) for row in manifest.pop("files"))  # type: ignore[attr-defined]
-    (folder / "corpus.json").write_text(f'{json.dumps(manifest)[:-1]}, "files": [\n{rows}\n]}}\n', encoding="utf-8")
+    manifest_text = f'{json.dumps(manifest)[:-1]}, "files": [\n{rows}\n]}}\n'
+    (folder.parent / "corpus.json").write_text(manifest_text, encoding="utf-8")
     return result
 
 
@@ -294,12 +225,12 @@ def main(arguments: list[str] | None = None) -> None:
         raise unknown_name("preset", chosen.preset, PRESETS)
     recipe = PRESETS[chosen.preset]
     if chosen.tokens:
-        recipe = Recipe(**{**vars(recipe), "tokens": chosen.tokens})
+        recipe = replace(recipe, tokens=chosen.tokens)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
     folder = chosen.out or Path("runs") / chosen.preset
     print(
-        f"{chosen.preset}: {recipe.steps} steps of {recipe.batch}×{recipe.context} tokens; reading the standard library",
+        f"{chosen.preset}: {recipe.steps} steps of {recipe.batch_tokens} tokens; reading the standard library",
         flush=True,
     )
     corpus = load_corpus()

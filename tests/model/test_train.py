@@ -12,12 +12,16 @@ from minillm.model import corpus as corpora
 from minillm.model import train as training
 from minillm.model.corpus import load_corpus, xz_bits_per_byte
 from minillm.model.decoder import Decoder
+from minillm.model.evaluate import bits_per_byte
+from minillm.model.recipe import PRESETS, TINY, Recipe
 
-SMALL = training.Recipe(
-    training.TINY.with_(vocab_size=300, hidden_size=32, intermediate_size=48, num_layers=1, num_heads=4, num_kv_heads=2, head_dim=8),
-    tokens=8 * 4 * 32,
-    context=32,
-    batch=4,
+SMALL = Recipe(
+    TINY.with_(vocab_size=300, hidden_size=32, intermediate_size=48, num_layers=1, num_heads=4, num_kv_heads=2, head_dim=8),
+    tokens=8 * 128,
+    context=16,
+    long_context=32,
+    long_share=0.25,
+    batch_tokens=128,
     curve_points=2,
 )  # fmt: skip
 
@@ -87,14 +91,22 @@ def test_a_state_of_another_recipe_is_refused(corpus, tmp_path):
         run(corpus, tmp_path, seed=3)
 
 
-def test_an_epoch_reads_every_window_once(corpus):
-    trainer = training.Trainer(SMALL, corpus, 0)
-    trainer.batches.stream = torch.arange(len(trainer.batches.stream))
-    starts = [
-        row[0].item() for step in range(trainer.batches.per_epoch // SMALL.batch) for row in trainer.batches[step][0]
-    ]
+@pytest.mark.parametrize(("first", "context"), [(0, 16), (6, 32)])
+def test_an_epoch_reads_every_window_once(corpus, first, context):
+    batches = training.Trainer(SMALL, corpus, 0).batches
+    batches.stream = torch.arange(len(batches.stream))
+    steps = range(first, min(first + batches.per_epoch(context) // (128 // context), 6 if first == 0 else 99))
+    rows = [row for step in steps for row in batches[step][0]]
+    assert all(len(row) == context for row in rows)
+    starts = [row[0].item() for row in rows]
     assert len(set(starts)) == len(starts)
-    assert len({s % SMALL.context for s in starts}) == 1  # one shift for the whole epoch, so windows do not overlap
+    assert len({s % context for s in starts}) == 1  # one shift for the whole epoch, so windows do not overlap
+
+
+def test_targets_are_the_next_tokens(corpus):
+    inputs, targets = training.Trainer(SMALL, corpus, 0).batches[7]
+    assert inputs.shape == targets.shape == (4, 32)
+    assert torch.equal(inputs[:, 1:], targets[:, :-1])
 
 
 @pytest.mark.parametrize("stride", [8, 16])
@@ -105,7 +117,7 @@ def test_bits_per_byte_scores_every_token_once(corpus, stride):
     texts = trainer.held_out[:2]
     tokens = sum(len(trainer.tokenizer.encode(t)) + 1 for t in texts)
     want = tokens * math.log2(300) / sum(len(t.encode()) for t in texts)
-    got = training.bits_per_byte(trainer.model, trainer.tokenizer, texts, context=16, stride=stride)
+    got = bits_per_byte(trainer.model, trainer.tokenizer, texts, context=16, stride=stride)
     assert got == pytest.approx(want, rel=1e-3)
 
 
@@ -118,22 +130,24 @@ def test_the_result_is_written_with_its_provenance(corpus, tmp_path):
     assert written["ratio_to_xz"] == pytest.approx(
         result["held_out_bits_per_byte"] / xz_bits_per_byte(trainer.held_out), rel=1e-3
     )
-    assert {f["path"] for f in json.loads((out / "corpus.json").read_text())["files"]} == {f.path for f in corpus.files}
+    assert {f["path"] for f in json.loads((tmp_path / "corpus.json").read_text())["files"]} == {
+        f.path for f in corpus.files
+    }
 
 
 def test_rates_rise_stay_and_fall_to_nothing():
-    recipe = dataclasses.replace(training.PRESETS["tiny"], warmup=0.1, cooldown=0.5)
-    rates = [recipe.rate(s) for s in range(recipe.steps)]
+    recipe = dataclasses.replace(PRESETS["tiny"], warmup=0.1, cooldown=0.5)
+    rates = [recipe.rate_at(s) for s in range(recipe.steps)]
     assert rates[0] < 0.02 and max(rates) == 1.0 and rates[-1] < 0.01
     assert rates == sorted(rates[: recipe.steps // 2]) + sorted(rates[recipe.steps // 2 :], reverse=True)
 
 
 def test_presets_are_the_sizes_they_claim():
     with torch.device("meta"):
-        sizes = {n: Decoder(r.config).num_parameters() for n, r in training.PRESETS.items()}
+        sizes = {n: Decoder(r.config).num_parameters() for n, r in PRESETS.items()}
     assert 2.5e6 < sizes["tiny"] < 3.5e6 and 0.3e6 < sizes["tiny-draft"] < 0.5e6
     assert sizes["sibling-mha"] > sizes["sibling-gqa"] > sizes["sibling-mqa"]
-    steps = {training.PRESETS[n].steps for n in sizes if n.startswith("sibling")}
+    steps = {PRESETS[n].steps for n in sizes if n.startswith("sibling")}
     assert len(steps) == 1
 
 
