@@ -12,7 +12,7 @@ import textwrap
 import pytest
 from lesson_rules import Lesson
 
-from minillm.lab.checks import check
+from minillm.lab.checks.judge import check
 from minillm.lab.exercises import lesson_exercises
 from minillm.lab.lessons import find_lessons
 

@@ -5,12 +5,12 @@ from minillm._doors import open_door
 __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
-        "check": "minillm.lab.checks",
-        "hint": "minillm.lab.checks",
+        "check": "minillm.lab.checks.judge",
+        "hint": "minillm.lab.checks.judge",
         "predict": "minillm.lab.predictions",
         "score": "minillm.lab.predictions",
         "calibration": "minillm.lab.predictions",
-        "grade_notebook": "minillm.lab.grade",
+        "grade_notebook": "minillm.lab.grading.grade",
         "exercises": "minillm.lab.exercises:",
         "doctor": "minillm.lab.doctor",
         "figures": "minillm.lab.figures:",

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from minillm.errors import FileProblem, InvalidType, InvalidValue, rule_numbers_remedy
-from minillm.lab.check_result import note_html
+from minillm.lab.checks.result import note_html
 from minillm.lab.formatting import format_bytes, format_number
 from minillm.lab.ledger import Entry, Ledger, default_ledger
 

@@ -14,10 +14,10 @@ import torch.nn.functional as F
 
 import minillm as ml
 from minillm.errors import InvalidType, InvalidValue
-from minillm.lab import inputs
-from minillm.lab.check_cases import Answer, Budget, Contract, Numbers, Property, Values, given, same
-from minillm.lab.check_exercise import Exercise
-from minillm.lab.checks import judge
+from minillm.lab.checks import inputs
+from minillm.lab.checks.cases import Answer, Budget, Contract, Numbers, Property, Values, given, same
+from minillm.lab.checks.exercise import Exercise
+from minillm.lab.checks.judge import judge
 
 
 def exercise(signature="double(x)", forbid=(), time_limit_s=5.0, **layers):

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
-from minillm.lab import doctor_facts
-from minillm.lab.doctor_report import BlindSpot, Report, Verdict
+from minillm.lab.doctor import facts
+from minillm.lab.doctor.report import BlindSpot, Report, Verdict
 
 examine = importlib.import_module("minillm.lab.doctor")  # the module, whatever `minillm.lab.doctor` is by now
-HAS_TRITON = doctor_facts.version("triton") is not None
+HAS_TRITON = facts.version("triton") is not None
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_broken_room_is_a_finding_not_a_crash(monkeypatch):
         raise RuntimeError("no backends today")
 
     monkeypatch.setattr(minillm.attention, "backends", broken, raising=False)
-    monkeypatch.setattr(doctor_facts, "_processor", lambda: 1 / 0)
+    monkeypatch.setattr(facts, "_processor", lambda: 1 / 0)
     found = examine.doctor(quick=True)
     assert not found.backends[0].works and "no backends today" in found.backends[0].why
     assert "ZeroDivisionError" in found.machine["processor"]

@@ -9,7 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 from minillm.errors import FileProblem, InvalidValue
-from minillm.lab.grade import GradeReport, _copy_folder, _grades, grade_notebook
+from minillm.lab.grading.grade import GradeReport, _copy_folder, _grades, grade_notebook
 
 RIGHT = """
 import torch
@@ -99,7 +99,7 @@ def test_time_and_memory_are_bounded(tmp_path):
 
 def test_a_replaced_check_and_a_dying_process_are_noticed(tmp_path):
     path = tmp_path / "01_replaced.ipynb"
-    cheat = "import minillm.lab.checks as c\nc._judge_case = lambda case, call: None\n"
+    cheat = "import minillm.lab.checks.judge as c\nc._judge_case = lambda case, call: None\n"
     report = grade_notebook(write(path, RIGHT, cheat + CHECK), timeout_s=60)
     assert grade_of(report).status == "passed"
     assert "_judge_case" in report.remarks[0] and not report.passed

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minillm.lab.checks import judge
+from minillm.lab.checks.judge import judge
 from minillm.lab.exercises import all_exercises, find_exercise
 
 FOLDER = Path(__file__).parents[1] / "wrong_answers" / "exercises"

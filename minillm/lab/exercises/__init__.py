@@ -2,9 +2,9 @@
 
 How to add one. In `lesson_NN.py`, build an `Exercise` and list it in the module's tuple `EXERCISES`:
 
-    from minillm.lab.check_cases import Answer, Budget, Contract, Numbers, Property, Values, given, same
-    from minillm.lab.check_exercise import Exercise
-    from minillm.lab import inputs
+    from minillm.lab.checks.cases import Answer, Budget, Contract, Numbers, Property, Values, given, same
+    from minillm.lab.checks.exercise import Exercise
+    from minillm.lab.checks import inputs
 
     SCORE_BYTES = Exercise(
         id="01.score_bytes",
@@ -58,7 +58,7 @@ from typing import TYPE_CHECKING
 from minillm.errors import unknown_name
 
 if TYPE_CHECKING:
-    from minillm.lab.check_exercise import Exercise
+    from minillm.lab.checks.exercise import Exercise
 
 
 def lessons() -> list[str]:

@@ -5,9 +5,9 @@ Times in these cases are sums of quarters, which binary floats hold exactly, so 
 
 from __future__ import annotations
 
-from minillm.lab.check_call import LearnerCall
-from minillm.lab.check_cases import Property, same
-from minillm.lab.check_result import Finding
+from minillm.lab.checks.call import LearnerCall
+from minillm.lab.checks.cases import Property, same
+from minillm.lab.checks.result import Finding
 
 
 def latency_case(

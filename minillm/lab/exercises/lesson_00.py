@@ -6,11 +6,11 @@ from functools import cache
 
 import torch
 
-from minillm.lab import inputs
-from minillm.lab.check_call import Given, LearnerCall
-from minillm.lab.check_cases import Budget, Contract, Numbers, Property, Values, given, same
-from minillm.lab.check_exercise import Exercise
-from minillm.lab.check_result import Finding
+from minillm.lab.checks import inputs
+from minillm.lab.checks.call import Given, LearnerCall
+from minillm.lab.checks.cases import Budget, Contract, Numbers, Property, Values, given, same
+from minillm.lab.checks.exercise import Exercise
+from minillm.lab.checks.result import Finding
 from minillm.lab.exercises.latency_cases import latency_case, parts_add_up, shifted_in_time, three_values
 from minillm.measure import cost
 from minillm.model import Decoder, ModelConfig

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from minillm.lab import inputs
-from minillm.lab.check_call import Given, LearnerCall
-from minillm.lab.check_cases import Budget, Contract, Numbers, Property, Values, given, same
-from minillm.lab.check_exercise import Exercise
-from minillm.lab.check_result import Finding
+from minillm.lab.checks import inputs
+from minillm.lab.checks.call import Given, LearnerCall
+from minillm.lab.checks.cases import Budget, Contract, Numbers, Property, Values, given, same
+from minillm.lab.checks.exercise import Exercise
+from minillm.lab.checks.result import Finding
 from minillm.model.config import ModelConfig
 from minillm.model.known import KNOWN_CONFIGS
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import torch
 
-from minillm.lab import inputs
-from minillm.lab.check_call import Given, LearnerCall
-from minillm.lab.check_cases import Budget, Contract, Property, Values, given, same
-from minillm.lab.check_exercise import Exercise
-from minillm.lab.check_result import Finding
+from minillm.lab.checks import inputs
+from minillm.lab.checks.call import Given, LearnerCall
+from minillm.lab.checks.cases import Budget, Contract, Property, Values, given, same
+from minillm.lab.checks.exercise import Exercise
+from minillm.lab.checks.result import Finding
 
 
 def _chunked(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = False, chunk: int = 64) -> torch.Tensor:

@@ -15,8 +15,8 @@ import time
 import types
 from collections.abc import Mapping
 
-from minillm.lab.doctor_facts import machine, memory_limit, version, versions
-from minillm.lab.doctor_report import BlindSpot, Report, Verdict
+from minillm.lab.doctor.facts import machine, memory_limit, version, versions
+from minillm.lab.doctor.report import BlindSpot, Report, Verdict
 
 PROBE_SECONDS = 8.0
 
@@ -59,7 +59,7 @@ def start_probes() -> subprocess.Popen[str] | None:
     if version("triton") is None:
         return None
     environment = {**os.environ, "TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-W", "ignore", "-m", "minillm.lab.doctor_probes"]
+    command = [sys.executable, "-W", "ignore", "-m", "minillm.lab.doctor.probes"]
     try:
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     except OSError:

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from minillm.lab.check_result import Finding
+from minillm.lab.checks.result import Finding
 from minillm.lab.formatting import format_number
 
 # Tolerances against a float64 oracle that starts from the same rounded inputs: (relative, absolute).

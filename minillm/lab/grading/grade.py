@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from minillm.errors import FileProblem, InvalidValue, Unsupported, rule_numbers_remedy
-from minillm.lab.check_result import FAILED, NOT_ATTEMPTED, PASSED, status_sign, verdict_html
+from minillm.lab.checks.result import FAILED, NOT_ATTEMPTED, PASSED, status_sign, verdict_html
 from minillm.lab.exercises import lesson_exercises
 
 MISSING = "missing"
@@ -114,7 +114,7 @@ def grade_notebook(path: str | Path, *, timeout_s: float = 600.0, memory_mb: int
                 rule_numbers_remedy(f"{name} must be above zero", repr(bound), "leave it out for the default")
             )
     try:
-        from minillm.lab.grade_run import run_notebook
+        from minillm.lab.grading.run import run_notebook
     except ImportError as error:
         rule = "grading runs notebooks with nbclient"
         raise Unsupported(rule_numbers_remedy(rule, str(error), "pip install 'minillm-workbook[notebooks]'")) from error

@@ -1,6 +1,6 @@
 """What the Triton interpreter gets wrong or fails to notice, shown rather than claimed.
 
-Run as `python -m minillm.lab.doctor_probes` with TRITON_INTERPRET=1, in a process of its own because that switch must be
+Run as `python -m minillm.lab.doctor.probes` with TRITON_INTERPRET=1, in a process of its own because that switch must be
 set before Triton is imported. Each probe is a kernel of a few lines that would be wrong, refused or random on a GPU; the
 probe prints one line of JSON with what happened here: `hidden` is true when nothing looked amiss.
 """

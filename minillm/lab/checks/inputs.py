@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from minillm.lab.check_call import Given
-from minillm.lab.check_cases import Oracle, Values, given
+from minillm.lab.checks.call import Given
+from minillm.lab.checks.cases import Oracle, Values, given
 
 
 def generator(purpose: str) -> torch.Generator:

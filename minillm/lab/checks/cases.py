@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import torch
 
 from minillm.errors import unknown_name
-from minillm.lab.check_call import Given, LearnerCall, Outcome
-from minillm.lab.check_compare import clip, kind_problem, number_text, value_problem
-from minillm.lab.check_result import Finding
+from minillm.lab.checks.call import Given, LearnerCall, Outcome
+from minillm.lab.checks.compare import clip, kind_problem, number_text, value_problem
+from minillm.lab.checks.result import Finding
 
 Make = Callable[[], Given]
 Oracle = Callable[..., Any]

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from minillm.lab.check_compare import clip
-from minillm.lab.check_result import Finding
+from minillm.lab.checks.compare import clip
+from minillm.lab.checks.result import Finding
 
 # Code in these places is not the learner's: minillm itself, Python's library, installed packages.
 _LIBRARY_FOLDERS = (

@@ -18,7 +18,7 @@ from typing import Any
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
-from minillm.lab.grade_bounds import bound_memory
+from minillm.lab.grading.bounds import bound_memory
 from minillm.lab.lessons import LESSON_ENVIRONMENT
 
 CELL_TIMEOUT_S = 120.0
@@ -27,7 +27,7 @@ CELL_TIMEOUT_S = 120.0
 # from, so a function of the same name from elsewhere shows.
 _PROBE = """
 import json as _json, os as _os
-from minillm.lab import checks as _checks, check_call as _call, check_compare as _compare
+from minillm.lab.checks import call as _call, compare as _compare, judge as _checks
 import minillm as _ml
 _replaced = [
     f"{_place.__name__}.{_name}"

@@ -17,12 +17,12 @@ import torch
 import torch.nn.functional as F
 
 from minillm.errors import InvalidType, InvalidValue
-from minillm.lab.check_call import LearnerCall, LearnerFault
-from minillm.lab.check_cases import Case, describe
-from minillm.lab.check_compare import clip
-from minillm.lab.check_exercise import Exercise
-from minillm.lab.check_fault import has_empty_body, raised_finding
-from minillm.lab.check_result import FAILED, LAYERS, NOT_ATTEMPTED, PASSED, CheckResult, Finding, verdict_html
+from minillm.lab.checks.call import LearnerCall, LearnerFault
+from minillm.lab.checks.cases import Case, describe
+from minillm.lab.checks.compare import clip
+from minillm.lab.checks.exercise import Exercise
+from minillm.lab.checks.fault import has_empty_body, raised_finding
+from minillm.lab.checks.result import FAILED, LAYERS, NOT_ATTEMPTED, PASSED, CheckResult, Finding, verdict_html
 from minillm.lab.exercises import find_exercise
 
 # What the references and comparisons are made of, as it was before any learner's cell could replace it.

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from minillm.errors import InvalidValue
-from minillm.lab.check_cases import Case
-from minillm.lab.check_result import LAYERS
+from minillm.lab.checks.cases import Case
+from minillm.lab.checks.result import LAYERS
 
 
 @dataclass(frozen=True)

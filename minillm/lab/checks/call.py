@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from minillm.lab.check_fault import is_stub_error, raised_finding
-from minillm.lab.check_result import Finding
-from minillm.lab.check_watch import Watch
+from minillm.lab.checks.fault import is_stub_error, raised_finding
+from minillm.lab.checks.result import Finding
+from minillm.lab.checks.watch import Watch
 
 
 class LearnerFault(Exception):
