@@ -238,6 +238,7 @@ def main(arguments: list[str] | None = None) -> None:
     train(trainer, folder)
     words = arguments if arguments is not None else sys.argv[1:]
     result = write_result(trainer, corpus, folder, " ".join(["python -m minillm.model.train", *words]))
+    (folder / "state.pt").unlink(missing_ok=True)
     print(
         f"{result['parameters']:,} parameters, {result['held_out_bits_per_byte']} bits/byte held out, {result['ratio_to_xz']} of xz, in {folder}"
     )
