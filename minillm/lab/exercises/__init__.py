@@ -13,7 +13,7 @@ How to add one. In `lesson_NN.py`, build an `Exercise` and list it in the module
         signature="score_bytes(batch, heads, length, element_bytes=4)",
         layers={"values": (Numbers("one head", (1, 1, 1024), want=4 * 2**20, unit="bytes"),)},
         hints=("the idea …", "the invariant …", "the skeleton …"),
-        solution="minillm/measure/cost.py: attention_score_bytes",
+        solution="minillm/measure/attention_cost.py: score_bytes",
     )
     EXERCISES = (SCORE_BYTES,)
 
