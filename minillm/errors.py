@@ -45,3 +45,11 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> InvalidValue:
     """The error for a name that is in no table: lists the table and the nearest entry."""
     names = list(known)
     return InvalidValue(f"unknown {kind} {name!r}{nearest_name(str(name), names)}; known: {', '.join(names)}.")
+
+
+def nearest_divisors(number: int, wanted: int) -> str:
+    """The divisors of `number` on either side of `wanted`, as words: 12 and 5 -> "4 or 6"."""
+    divisors = [d for d in range(1, number + 1) if number % d == 0]
+    below = max(d for d in divisors if d <= max(1, wanted))
+    above = min((d for d in divisors if d >= wanted), default=below)
+    return f"{below} or {above}" if above != below else str(below)

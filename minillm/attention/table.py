@@ -100,10 +100,16 @@ def choose_backend(name: str, needed: tuple[str, ...]) -> Backend:
 
 
 class Backends(Mapping[str, Backend]):
-    """Name -> Backend, in the table's order; printing it prints the table."""
+    """Name -> Backend, in the table's order; printing it prints the table.
+
+    An unknown name is refused with InvalidValue, as everywhere in this file; ask `name in backends()` first.
+    """
 
     def __getitem__(self, name: str) -> Backend:
         return find_backend(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in CREATORS
 
     def __iter__(self) -> Iterator[str]:
         return iter(CREATORS)

@@ -11,7 +11,7 @@ import numbers
 
 import torch
 
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidType, InvalidValue, nearest_divisors, rule_numbers_remedy
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
 
@@ -40,7 +40,8 @@ def validate(
         raise _wrong_type("return_lse must be True or False", return_lse, "pass a bool")
     if window is not None:
         check_window(window)
-    if softcap != 0.0 or type(softcap) is not float:
+    # The kind first: an array has no one answer to "is it zero".
+    if type(softcap) is not float or softcap != 0.0:
         check_softcap(softcap)
     if scale is not None:
         check_scale(scale)
@@ -95,13 +96,6 @@ def check_shapes(q: tuple[int, ...], k: tuple[int, ...], v: tuple[int, ...]) -> 
             f"nearest valid G: {nearest_divisors(H, G)}; the layout is (batch, length, heads, width), so a tensor "
             "stored heads-first needs .transpose(1, 2)",
         )
-
-
-def nearest_divisors(H: int, G: int) -> str:
-    """The divisors of H on either side of G, as words: 12 and 5 -> "4 or 6"."""
-    below = max(d for d in range(1, min(G, H) + 1) if H % d == 0)
-    above = min((d for d in range(G, H + 1) if H % d == 0), default=below)
-    return f"{below} or {above}" if above != below else str(below)
 
 
 def check_window(window: object) -> None:

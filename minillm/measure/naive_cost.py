@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidValue, nearest_divisors, rule_numbers_remedy
 from minillm.measure.attention_cost import Bytes
 from minillm.measure.numbers import require_positive
 
@@ -45,7 +45,9 @@ class _Sizes:
         if self.H % self.G:
             rule = "num_heads must be a multiple of num_kv_heads"
             raise InvalidValue(
-                rule_numbers_remedy(rule, f"{self.H} and {self.G}", f"try {self.G} or {self.H} for both")
+                rule_numbers_remedy(
+                    rule, f"{self.H} and {self.G}", f"nearest valid: {nearest_divisors(self.H, self.G)}"
+                )
             )
 
     @property

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers_remedy
+from minillm.measure.numbers import require_whole
 
 FinishReason = Literal["stop", "length", "abort", "error"]
 
@@ -59,11 +60,11 @@ class SamplingParams:
             "temperature", temperature, lambda t: t >= 0, "at least 0", "use 0 for greedy, 1 for the model's own odds"
         )
         _number("top_p", top_p, lambda p: 0 < p <= 1, "above 0 and at most 1", "use 1 to keep every token")
-        _whole("max_tokens", max_tokens, at_least=1)
+        require_whole(max_tokens=max_tokens)
         if top_k is not None:
-            _whole("top_k", top_k, at_least=1)
+            require_whole(top_k=top_k)
         if seed is not None:
-            _whole("seed", seed, at_least=0)
+            require_whole(seed=seed, at_least=0)
         if not isinstance(ignore_eos, bool):
             raise InvalidType(rule_numbers_remedy("ignore_eos must be True or False", repr(ignore_eos), "use a bool"))
         stops = _as_strings(stop)
@@ -119,12 +120,3 @@ def _number(name: str, value: Any, rule: Any, words: str, remedy: str) -> None:
         raise InvalidType(rule_numbers_remedy(f"{name} must be a number", repr(value), remedy))
     if not (math.isfinite(value) and rule(value)):
         raise InvalidValue(rule_numbers_remedy(f"{name} must be {words}", repr(value), remedy))
-
-
-def _whole(name: str, value: Any, *, at_least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidType(rule_numbers_remedy(f"{name} must be a whole number", repr(value), f"use {at_least} or more"))
-    if value < at_least:
-        raise InvalidValue(
-            rule_numbers_remedy(f"{name} must be at least {at_least}", str(value), f"use {at_least} or more")
-        )

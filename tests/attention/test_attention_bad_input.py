@@ -9,8 +9,7 @@ from attention_cases import tensors
 
 import minillm as ml
 from minillm.attention import naive, sdpa
-from minillm.attention.validate import nearest_divisors
-from minillm.errors import InvalidType, InvalidValue, MinillmError
+from minillm.errors import InvalidType, InvalidValue, MinillmError, nearest_divisors
 
 Q, K, V = tensors(3, 5, 4, 2)
 N = math.nan
@@ -46,6 +45,7 @@ OPTIONS = {
     "negative softcap": ({"softcap": -1.0}, InvalidValue, "softcap must be a finite number, 0 or more; got -1.0"),
     "infinite softcap": ({"softcap": math.inf}, InvalidValue, "softcap must be a finite number"),
     "no softcap": ({"softcap": None}, InvalidType, "softcap must be a number; got NoneType None; use 0.0"),
+    "softcap as a tensor": ({"softcap": torch.ones(2)}, InvalidType, "softcap must be a number; got Tensor"),
     "nan scale": ({"scale": N}, InvalidValue, "scale must be a finite number; got nan; use None"),
     "infinite scale": ({"scale": -math.inf}, InvalidValue, "scale must be a finite number; got -inf"),
     "scale as a word": ({"scale": "auto"}, InvalidType, "scale must be a number"),

@@ -36,6 +36,7 @@ def test_the_table_prints_what_is_here_and_why_not():
     lines = repr(rows).splitlines()
     assert lines[0].split() == ["name", "available", "why"] and len(lines) == 5
     assert "use 'naive' or 'sdpa'" in rows["triton"].why
+    assert "naive" in rows and "sdap" not in rows
 
 
 @pytest.mark.parametrize(
