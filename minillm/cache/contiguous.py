@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.measure.numbers import require_whole
 
 
 class ContiguousCache:
     """Keys and values (N, B, S_max, G, D), the first `length` positions of which are filled.
 
-    A forward pass calls `append` once a layer and `advance` once at its end. Raises InvalidValue when more is appended than
-    was reserved; nothing already stored is lost.
+    A forward pass calls `append` once a layer and `advance` once at its end. Raises InvalidType or InvalidValue for sizes
+    that are not whole numbers from 1 up, and InvalidValue when more is appended than was reserved or for another batch;
+    nothing already stored is lost.
     """
 
     def __init__(
@@ -30,11 +32,8 @@ class ContiguousCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ):
-        for name, number in (("num_layers", num_layers), ("batch", batch), ("max_length", max_length)):
-            if number < 1:
-                raise InvalidValue(
-                    rule_numbers_remedy(f"{name} must be at least 1", str(number), "reserve room for one")
-                )
+        require_whole(num_layers=num_layers, batch=batch, max_length=max_length)
+        require_whole(num_kv_heads=num_kv_heads, head_dim=head_dim)
         shape = (num_layers, batch, max_length, num_kv_heads, head_dim)
         self.k = torch.empty(shape, dtype=dtype, device=device)
         self.v = torch.empty(shape, dtype=dtype, device=device)
@@ -55,6 +54,9 @@ class ContiguousCache:
         stop = self.length + k.shape[1]
         if stop > self.max_length:
             raise InvalidValue(f"the cache holds {self.max_length} tokens; got {stop}; reserve a larger max_length.")
+        if k.shape[0] != self.k.shape[1]:  # one text would be broadcast over all of them
+            rule = f"the cache holds {self.k.shape[1]} texts"
+            raise InvalidValue(rule_numbers_remedy(rule, str(k.shape[0]), "make one with new_cache(batch=...)"))
         self.k[layer, :, self.length : stop] = k
         self.v[layer, :, self.length : stop] = v
         return self.k[layer, :, :stop], self.v[layer, :, :stop]

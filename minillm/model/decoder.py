@@ -6,6 +6,7 @@ sees only the new tokens and remembers the rest; with none it sees the whole tex
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import cast
 
 import torch
@@ -38,7 +39,8 @@ class Decoder(nn.Module):
     """token_ids (B, L) int64, cache of S − L earlier tokens or None -> logits (B, L, V) in the weights' dtype.
 
     One module for Llama, Mistral, Qwen2 and Qwen3; see ModelConfig. Raises InvalidType or InvalidValue, before any work,
-    for ids that are not int64 (B, L), lie outside the vocabulary, or would run past `max_position_embeddings`.
+    for ids that are not int64 (B, L) on the model's device, lie outside the vocabulary or would run past
+    `max_position_embeddings`, and for a cache of another model or batch.
     """
 
     def __init__(self, config: ModelConfig):
@@ -72,7 +74,7 @@ class Decoder(nn.Module):
         return ContiguousCache(
             c.num_layers,
             batch,
-            max_length or c.max_position_embeddings,
+            c.max_position_embeddings if max_length is None else max_length,
             c.num_kv_heads,
             c.head_dim,
             dtype=self.dtype,
@@ -114,6 +116,11 @@ class Decoder(nn.Module):
             raise InvalidValue(
                 rule_numbers_remedy("token_ids needs at least one text and one token", f"{(B, L)}", "add a token")
             )
+        if token_ids.device != self.device:
+            rule = f"token_ids must be on the model's device, {self.device}"
+            raise InvalidValue(rule_numbers_remedy(rule, str(token_ids.device), "move them with .to(model.device)"))
+        if cache is not None:
+            self._check_cache(cache, B)
         low, high = int(token_ids.min()), int(token_ids.max())
         if low < 0 or high >= self.config.vocab_size:
             wrong = low if low < 0 else high
@@ -127,23 +134,37 @@ class Decoder(nn.Module):
                 f"the model was trained on at most {limit} positions; got {total}; shorten the text by {total - limit}."
             )
 
+    def _check_cache(self, cache: ContiguousCache, batch: int) -> None:
+        c, (layers, texts, _, groups, width) = self.config, cache.k.shape
+        got = (layers, texts, groups, width, cache.k.dtype, cache.k.device)
+        want = (c.num_layers, batch, c.num_kv_heads, c.head_dim, self.dtype, self.device)
+        if got != want:
+            rule = f"a cache must have the model's layers, batch, kv_heads, head_dim, dtype and device, {_listed(want)}"
+            raise InvalidValue(rule_numbers_remedy(rule, _listed(got), "make one with model.new_cache(batch)"))
+
     def rotary_rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """cos and sin (stop − start, 1, D) for these positions, from a table that doubles when a text outgrows it."""
         table = self._rotary
         if table is None or len(table[0]) < stop or table[0].device != self.device or table[0].dtype != self.dtype:
             length = min(self.config.max_position_embeddings, max(256, 2 ** (stop - 1).bit_length()))
-            # Angles are computed in float32: bfloat16 cannot tell position 257 from 258.
-            cos, sin = rotary_table(length, self.config)
-            table = self._rotary = (
-                cos.to(self.device, self.dtype).unsqueeze(1),
-                sin.to(self.device, self.dtype).unsqueeze(1),
-            )
+            # Never made in inference mode, whoever asks first: a later pass that wants gradients could not use it.
+            with nullcontext() if torch.compiler.is_compiling() else torch.inference_mode(False):
+                # Angles are computed in float32: bfloat16 cannot tell position 257 from 258.
+                cos, sin = rotary_table(length, self.config)
+                table = self._rotary = (
+                    cos.to(self.device, self.dtype).unsqueeze(1),
+                    sin.to(self.device, self.dtype).unsqueeze(1),
+                )
         return table[0][start:stop], table[1][start:stop]
+
+
+def _listed(values: tuple[object, ...]) -> str:
+    return ", ".join(map(str, values))
 
 
 @torch.no_grad()
 def attention_maps(model: Decoder, token_ids: Tensor) -> Tensor:
-    """token_ids (B, L) -> probabilities (N, B, H, L, L) float32: where every head of every layer looks.
+    """token_ids (B, L) -> probabilities (N, B, H, L, L), float32 or wider: where every head of every layer looks.
 
     Reruns each layer's own projections and scores them naively; meant for pictures of short texts, since it holds N·B·H·L²
     numbers. Raises what `Decoder` raises.

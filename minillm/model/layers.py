@@ -28,7 +28,7 @@ class KVCache(Protocol):
 class RMSNorm(nn.Module):
     """x (..., C) -> (..., C), divided by its root mean square and scaled per channel.
 
-    Statistics are in float32 whatever the input's dtype (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).
+    Statistics are in float32, or float64 for float64 (Zhang and Sennrich, "Root Mean Square Layer Normalization", 2019).
     """
 
     def __init__(self, width: int, eps: float):

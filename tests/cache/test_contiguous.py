@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minillm.cache import ContiguousCache
-from minillm.errors import InvalidValue
+from minillm.errors import InvalidType, InvalidValue
 
 
 def filled(lengths):
@@ -58,7 +58,22 @@ def test_bytes_and_repr_say_what_is_used():
     assert "4 of 16 tokens (25%)" in repr(cache)
 
 
-@pytest.mark.parametrize("sizes", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
-def test_empty_caches_are_refused(sizes):
-    with pytest.raises(InvalidValue, match="at least 1"):
-        ContiguousCache(*sizes, 2, 4)
+def test_one_text_is_not_spread_over_a_cache_of_three():
+    cache, given = filled([2])
+    with pytest.raises(InvalidValue, match="holds 3 texts; got 1"):
+        cache.append(0, torch.zeros(1, 1, 2, 4), torch.zeros(1, 1, 2, 4))
+    assert torch.equal(cache.k[0, :, :2], given[0][0])
+
+
+@pytest.mark.parametrize("empty", range(5))
+def test_empty_caches_are_refused(empty):
+    sizes = [2, 1, 8, 2, 4]
+    sizes[empty] = 0
+    with pytest.raises(InvalidValue, match="at least 1; got 0"):
+        ContiguousCache(*sizes)
+
+
+@pytest.mark.parametrize("size", ["2", 1.5, None, True])
+def test_sizes_that_are_no_whole_numbers_are_refused(size):
+    with pytest.raises(InvalidType, match="batch must be a whole number"):
+        ContiguousCache(2, size, 8, 2, 4)
