@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from minillm.attention.validate import FLOATS
 from minillm.errors import FileProblem, InvalidType, InvalidValue, Unsupported
 from minillm.model.config import ModelConfig
 from minillm.model.decoder import Decoder
@@ -42,34 +43,41 @@ def load_model(
     """Load a Decoder by bundled name ("tiny", "tiny-draft"), folder, or hub id ("Qwen/Qwen3-0.6B", fetched only then).
 
     dtype is a torch dtype or its name; default float32 on a CPU, the checkpoint's own elsewhere. Raises FileProblem,
-    InvalidValue or Unsupported, saying what is missing, misshapen, truncated, pickled or not finite.
+    InvalidValue or Unsupported, saying what is missing, misshapen, truncated, pickled, quantised or not finite.
     """
     folder = resolve_folder(name)
-    target = torch.device(device or "cpu")
+    target = as_device(device)
     config = ModelConfig.from_file(folder / "config.json")
     wanted = as_dtype(dtype) if dtype is not None else torch.float32 if target.type == "cpu" else as_dtype(config.dtype)
     with torch.device("meta"):
         model = Decoder(config)
     state = _assemble(model, folder)
-    model.load_state_dict({k: v.to(target, wanted) for k, v in state.items()}, assign=True)
+    state = {name: tensor.to(target, wanted) for name, tensor in state.items()}
+    too_large = [name for name, tensor in state.items() if wanted == torch.float16 and not tensor.isfinite().all()]
+    if too_large:
+        raise InvalidValue(f"float16 ends at 65,504; too large: {', '.join(too_large)}; use dtype='float32'.")
+    model.load_state_dict(state, assign=True)
     return model.requires_grad_(False).eval()
 
 
 def save_model(model: Decoder, folder: str | Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write `config.json` and `model.safetensors` in Llama format, so that transformers loads them too."""
+    """Write `config.json` and `model.safetensors` in Llama format, so that transformers loads them too.
+
+    Raises Unsupported, before anything is written, for a model that this format cannot describe.
+    """
+    config = model.config.with_(dtype=str(dtype).removeprefix("torch."))
+    text = json.dumps(config.to_hf(), indent=2) + "\n"
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
-    config = model.config.with_(dtype=str(dtype).removeprefix("torch."))
-    (path / "config.json").write_text(json.dumps(config.to_hf(), indent=2) + "\n", encoding="utf-8")
+    (path / "config.json").write_text(text, encoding="utf-8")
     state = model.state_dict()
     tensors: dict[str, Tensor] = {}
     for ours, theirs in tensor_names(model).items():
         parts = state[ours].split(_row_counts(theirs, config), dim=0) if len(theirs) > 1 else (state[ours],)
         tensors |= {n: t.detach().to(dtype).contiguous() for n, t in zip(theirs, parts, strict=True)}
     save_file(tensors, path / "model.safetensors", metadata={"format": "pt"})
-    (path / "model.safetensors").chmod(
-        0o644
-    )  # the library writes it for the owner alone; an installed package is shared
+    # The library writes it for its owner alone; an installed package is shared.
+    (path / "model.safetensors").chmod(0o644)
 
 
 def resolve_folder(name: str | Path) -> Path:
@@ -97,8 +105,21 @@ def bundled_names() -> list[str]:
 def as_dtype(dtype: torch.dtype | str) -> torch.dtype:
     """A torch dtype from itself or its name; raises InvalidValue unless it is a floating-point type."""
     found = dtype if isinstance(dtype, torch.dtype) else getattr(torch, str(dtype).removeprefix("torch."), None)
-    if not isinstance(found, torch.dtype) or found not in (torch.float64, torch.float32, torch.bfloat16, torch.float16):
+    if not isinstance(found, torch.dtype) or found not in FLOATS:
         raise InvalidValue(f"dtype must be float64, float32, bfloat16 or float16; got {dtype!r}.")
+    return found
+
+
+def as_device(device: torch.device | str | None) -> torch.device:
+    """A torch device from itself or its name, the CPU for None; raises InvalidValue for one that does not answer here."""
+    try:
+        found = torch.device("cpu" if device is None else device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        why = str(error).partition("\n")[0]
+        raise InvalidValue(
+            f"device must be one that torch can use here; got {device!r} ({why:.90}); use device='cpu'."
+        ) from None
     return found
 
 
@@ -145,11 +166,13 @@ def _assemble(model: Decoder, folder: Path) -> dict[str, Tensor]:
     faults: list[str] = []
     for ours, theirs in tensor_names(model).items():
         absent = [n for n in theirs if n not in stored]
-        faults += [f"missing {n}" for n in absent]
         if absent:
+            faults += [f"missing {n}" for n in absent]
             continue
         rows = _row_counts(theirs, model.config) if len(theirs) > 1 else [shapes[ours][0]]
-        faults += _misfits(theirs, rows, shapes[ours], stored)
+        if misfits := list(_misfits(theirs, rows, shapes[ours], stored)):
+            faults += misfits
+            continue
         state[ours] = torch.cat([stored[n] for n in theirs]) if len(theirs) > 1 else stored[theirs[0]]
     used = {n for theirs in tensor_names(model).values() for n in theirs}
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
@@ -166,6 +189,8 @@ def _misfits(names: tuple[str, ...], rows: list[int], shape: torch.Size, stored:
         tensor, want = stored[name], (count, *shape[1:])
         if tuple(tensor.shape) != want:
             yield f"misshapen {name}: want {want}, got {tuple(tensor.shape)}"
+        elif tensor.dtype not in FLOATS:
+            yield f"quantised {name}: {tensor.dtype}, which means nothing without its scales"
         elif not tensor.isfinite().all():
             yield f"not finite {name}: {int((~tensor.isfinite()).sum())} of {tensor.numel()} numbers are NaN or infinite"
 

@@ -7,14 +7,23 @@ rotary scaling), so one frozen dataclass describes them all. It is read from a H
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from minillm.errors import FileProblem, InvalidValue, Unsupported, nearest_name, rule_numbers_remedy
+from minillm.errors import (
+    FileProblem,
+    InvalidType,
+    InvalidValue,
+    Unsupported,
+    nearest_divisors,
+    nearest_name,
+    rule_numbers_remedy,
+)
+from minillm.measure.numbers import require_positive, require_whole
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+SIZES = ("vocab_size", "hidden_size", "intermediate_size")  # spelled alike by Hugging Face and by us
 
 
 @dataclass(frozen=True)
@@ -36,17 +45,21 @@ class RopeScaling:
             raise Unsupported(
                 f"rope scaling must be 'linear' or 'llama3'; got {self.kind!r}; use a checkpoint without it."
             )
-        if not self.factor >= 1.0:
+        require_positive(factor=self.factor, low_freq_factor=self.low_freq_factor)
+        require_whole(original_max_position_embeddings=self.original_max_position_embeddings)
+        if self.factor < 1.0:
             raise InvalidValue(
                 rule_numbers_remedy("rope scaling factor must be at least 1", f"{self.factor}", "check config.json")
             )
+        require_positive(**{"high_freq_factor − low_freq_factor": self.high_freq_factor - self.low_freq_factor})
 
 
 @dataclass(frozen=True)
 class ModelConfig:
     """A decoder in numbers. Widths are in elements, lengths in tokens; the letters are the README's alphabet.
 
-    Raises InvalidValue when a size is not positive or when heads do not divide.
+    Raises InvalidType for a size that is no whole number, InvalidValue when one is not positive or heads do not divide, and
+    Unsupported for another family.
     """
 
     vocab_size: int  # V
@@ -73,23 +86,15 @@ class ModelConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        for name in (
-            "vocab_size",
-            "hidden_size",
-            "intermediate_size",
-            "num_layers",
-            "num_heads",
-            "num_kv_heads",
-            "head_dim",
-        ):
-            if getattr(self, name) < 1:
-                raise InvalidValue(
-                    rule_numbers_remedy(f"{name} must be at least 1", str(getattr(self, name)), "check config.json")
-                )
+        for name in (*SIZES, "num_layers", "num_heads", "num_kv_heads", "head_dim", "max_position_embeddings"):
+            require_whole(**{name: getattr(self, name)})
+        if self.sliding_window is not None:
+            require_whole(sliding_window=self.sliding_window)
+        require_positive(rope_theta=self.rope_theta, rms_norm_eps=self.rms_norm_eps)
         if self.num_heads % self.num_kv_heads:
             raise InvalidValue(
                 f"num_heads must be a multiple of num_kv_heads; got {self.num_heads} and {self.num_kv_heads}; "
-                f"nearest valid num_kv_heads: {_nearest_divisors(self.num_heads, self.num_kv_heads)}."
+                f"nearest valid num_kv_heads: {nearest_divisors(self.num_heads, self.num_kv_heads)}."
             )
         if self.head_dim % 2:
             raise InvalidValue(
@@ -116,20 +121,23 @@ class ModelConfig:
 
     @classmethod
     def from_file(cls, path: str | Path) -> ModelConfig:
-        """Read a Hugging Face `config.json`. Raises FileProblem when it is absent or is not JSON."""
+        """Read a Hugging Face `config.json`. Raises FileProblem when it is absent or is not JSON, else as `from_hf`."""
         try:
             return cls.from_hf(json.loads(Path(path).read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise FileProblem(
                 f"no config.json at {path}; a checkpoint folder holds config.json and model.safetensors."
             ) from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
-            raise FileProblem(f"{path} is not JSON ({error}); download the checkpoint again.") from None
+        except (OSError, json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise FileProblem(f"{path} cannot be read as JSON ({error}); download the checkpoint again.") from None
 
     @classmethod
     def from_hf(cls, raw: dict[str, Any]) -> ModelConfig:
         """Build from a parsed Hugging Face configuration, in the older (`rope_theta`, `rope_scaling`) or newer
         (`rope_parameters`) spelling. Raises Unsupported, with what is supported, for another architecture."""
+        if not isinstance(raw, dict):
+            rule = "config.json must hold a table of names"
+            raise InvalidType(rule_numbers_remedy(rule, type(raw).__name__, "download the checkpoint again"))
         family = raw.get("model_type", "")
         if family not in FAMILIES:
             raise Unsupported(
@@ -137,15 +145,13 @@ class ModelConfig:
             )
         if raw.get("hidden_act", "silu") != "silu":
             raise Unsupported(f"only SwiGLU feed-forwards are built (hidden_act 'silu'); got {raw['hidden_act']!r}.")
-        missing = [
-            k
-            for k in ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-            if k not in raw
-        ]
+        stated: dict[str, Any] = {name: raw.get(name) for name in (*SIZES, "num_hidden_layers", "num_attention_heads")}
+        missing = [name for name, size in stated.items() if size is None]
         if missing:
             raise InvalidValue(
                 f"config.json must state its sizes; missing: {', '.join(missing)}; download the checkpoint again."
             )
+        require_whole(**stated)
         heads = raw["num_attention_heads"]
         theta, scaling = _rope(raw)
         window, sliding = _sliding(raw, family)
@@ -178,8 +184,13 @@ class ModelConfig:
 
     def to_hf(self) -> dict[str, Any]:
         """The Hugging Face spelling of this configuration, as `transformers` reads it (Llama family only: what we train)."""
-        if self.family != "llama" or self.qk_norm:
-            raise Unsupported(f"only Llama-format checkpoints are written; got family {self.family!r}.")
+        slides = self.sliding_window is not None and bool(self.sliding_layers)
+        if self.family != "llama" or self.qk_norm or slides or self.qkv_bias != self.output_bias:
+            raise Unsupported(
+                f"only what Llama's format can say is written: no q/k norm, no window, one flag for all attention biases; "
+                f"got family {self.family!r}, qk_norm={self.qk_norm}, window={self.sliding_window}, "
+                f"qkv_bias={self.qkv_bias}, output_bias={self.output_bias}; save its state_dict instead."
+            )
         eos = list(self.eos_token_ids)
         return {
             "architectures": ["LlamaForCausalLM"],
@@ -205,20 +216,15 @@ class ModelConfig:
         }
 
 
-def _nearest_divisors(number: int, wanted: int) -> str:
-    divisors = [d for d in range(1, number + 1) if number % d == 0]
-    below = max(d for d in divisors if d <= max(1, min(wanted, number)))
-    above = min((d for d in divisors if d >= wanted), default=number)
-    return f"{below}" if below == above else f"{below} or {above}"
-
-
 def _rope(raw: dict[str, Any]) -> tuple[float, RopeScaling | None]:
     newer = raw.get("rope_parameters") or {}
     older = raw.get("rope_scaling") or {}
-    rope = {**older, **newer}
-    theta = float(newer.get("rope_theta") or raw.get("rope_theta") or 10_000.0)
-    if not (math.isfinite(theta) and theta > 0):
-        raise InvalidValue(rule_numbers_remedy("rope_theta must be positive", str(theta), "check config.json"))
+    for table in (older, newer):
+        if not isinstance(table, dict):
+            rule = "rope_scaling and rope_parameters must be tables"
+            raise InvalidType(rule_numbers_remedy(rule, repr(table), "check config.json"))
+    rope = {"factor": None, **older, **newer}
+    theta = newer.get("rope_theta") or raw.get("rope_theta") or 10_000.0
     kind = rope.get("rope_type") or rope.get("type") or "default"
     if kind == "default":
         return theta, None

@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import minillm as ml
+from minillm.cache import ContiguousCache
 from minillm.errors import FileProblem, InvalidType, InvalidValue, Unsupported
 from minillm.model import Decoder, ModelConfig, save_model
 from minillm.model.train import initialise
@@ -43,10 +44,20 @@ def test_round_trip(folder):
     assert not any(p.requires_grad for p in model.parameters()) and not model.training
 
 
+@pytest.mark.parametrize(
+    "changes", [dict(qkv_bias=True), dict(qk_norm=True), dict(sliding_window=4, sliding_layers=(0,))]
+)
+def test_what_the_written_configuration_could_not_say_is_not_written(tmp_path, changes):
+    with pytest.raises(Unsupported, match="only what Llama's format can say"):
+        save_model(Decoder(CONFIG.with_(**changes)), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_missing_extra_and_misshapen_are_listed_together(folder):
     def spoil(tensors):
         del tensors["model.layers.0.self_attn.k_proj.weight"]
         tensors["model.layers.1.mlp.down_proj.weight"] = torch.zeros(3, 3)
+        tensors["model.layers.1.mlp.up_proj.weight"] = torch.zeros(24, 5)
         tensors["model.layers.7.surprise"] = torch.zeros(1)
 
     edit(folder, spoil)
@@ -55,6 +66,7 @@ def test_missing_extra_and_misshapen_are_listed_together(folder):
     for part in (
         "missing model.layers.0.self_attn.k_proj.weight",
         "misshapen model.layers.1.mlp.down_proj.weight: want (16, 24), got (3, 3)",
+        "misshapen model.layers.1.mlp.up_proj.weight: want (24, 16), got (24, 5)",
         "extra model.layers.7.surprise",
     ):
         assert part in str(caught.value)
@@ -68,6 +80,26 @@ def test_right_total_but_wrong_split_between_q_k_and_v_is_seen(folder):
     edit(folder, spoil)
     with pytest.raises(InvalidValue, match=r"q_proj.weight: want \(16, 16\), got \(8, 16\)"):
         ml.load_model(folder)
+
+
+def test_weights_that_a_narrower_dtype_cannot_hold_are_refused(folder):
+    edit(folder, lambda t: t["model.norm.weight"].__setitem__(3, 1e5))
+    with pytest.raises(InvalidValue, match=r"float16 .*65,504; too large: norm.weight; use dtype='float32'"):
+        ml.load_model(folder, dtype="float16")
+    assert ml.load_model(folder, dtype="bfloat16").dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.float8_e4m3fn])
+def test_quantised_weights_are_refused(folder, dtype):
+    edit(folder, lambda t: t.__setitem__("model.norm.weight", torch.ones(16).to(dtype)))
+    with pytest.raises(InvalidValue, match=f"quantised model.norm.weight: {dtype}"):
+        ml.load_model(folder)
+
+
+@pytest.mark.parametrize("device", ["cudaa", [1], "xla"])
+def test_devices_that_are_not_there_are_refused(folder, device):
+    with pytest.raises(InvalidValue, match=r"device must be one that torch can use here; got .*use device='cpu'"):
+        ml.load_model(folder, device=device)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
@@ -106,7 +138,20 @@ def test_tied_checkpoints_may_carry_their_head(folder):
         (dict(hidden_act="gelu"), Unsupported, "hidden_act"),
         (dict(num_key_value_heads=3), InvalidValue, "got 4 and 3; nearest valid num_kv_heads: 2 or 4"),
         (dict(rope_scaling={"rope_type": "yarn", "factor": 4.0}), Unsupported, "'yarn'"),
+        (dict(rope_scaling={"rope_type": "dynamic"}), Unsupported, "'dynamic'"),
+        (dict(rope_scaling={"rope_type": "linear"}), InvalidType, "factor must be a number; got None"),
+        (dict(rope_scaling={"rope_type": "linear", "factor": 0.5}), InvalidValue, "factor must be at least 1; got 0.5"),
+        (dict(rope_scaling={"rope_type": "llama3", "factor": 8, "low_freq_factor": 4.0}), InvalidValue, "above zero"),
+        (dict(rope_scaling="linear"), InvalidType, "must be tables; got 'linear'"),
+        (dict(rope_theta=-1), InvalidValue, "rope_theta must be finite and above zero; got -1"),
+        (dict(rope_theta="big"), InvalidType, "rope_theta must be a number"),
+        (dict(rms_norm_eps=None), InvalidType, "rms_norm_eps must be a number"),
         (dict(hidden_size=0), InvalidValue, "hidden_size must be at least 1"),
+        (dict(hidden_size="16"), InvalidType, "hidden_size must be a whole number; got '16'"),
+        (dict(num_attention_heads=0), InvalidValue, "num_attention_heads must be at least 1"),
+        (dict(num_hidden_layers=None), InvalidValue, "missing: num_hidden_layers"),
+        (dict(max_position_embeddings=0), InvalidValue, "max_position_embeddings must be at least 1"),
+        (dict(model_type="mistral", sliding_window=0), InvalidValue, "sliding_window must be at least 1"),
         (dict(head_dim=5), InvalidValue, "even"),
     ],
 )
@@ -118,7 +163,10 @@ def test_configurations_that_cannot_be_built(folder, changes, error, text):
 
 def test_broken_configuration_files(folder):
     (folder / "config.json").write_text("{")
-    with pytest.raises(FileProblem, match="not JSON"):
+    with pytest.raises(FileProblem, match="cannot be read as JSON"):
+        ml.load_model(folder)
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(InvalidType, match="table of names; got list"):
         ml.load_model(folder)
     (folder / "config.json").unlink()
     with pytest.raises(FileProblem, match=r"no config.json"):
@@ -150,12 +198,44 @@ def test_names_that_are_no_names(name):
         (torch.zeros(1, 0, dtype=torch.int64), InvalidValue, "at least one"),
         (torch.tensor([[1, 50]]), InvalidValue, "got 50"),
         (torch.tensor([[-1]]), InvalidValue, "got -1"),
+        (torch.zeros(1, 3, dtype=torch.int64, device="meta"), InvalidValue, "model's device, cpu; got meta"),
         (torch.zeros(1, 33, dtype=torch.int64), InvalidValue, "at most 32 positions; got 33"),
     ],
 )
 def test_bad_token_ids_are_refused(folder, ids, error, text):
     with pytest.raises(error, match=text):
         ml.load_model(folder)(ids)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda m: m.new_cache(batch=3), "2, 1, 2, 4, torch.float32, cpu; got 2, 3, 2, 4"),
+        (lambda m: ContiguousCache(1, 1, 8, 2, 4), "got 1, 1, 2, 4"),
+        (lambda m: ContiguousCache(2, 1, 8, 1, 4), "got 2, 1, 1, 4"),
+        (lambda m: ContiguousCache(2, 1, 8, 2, 4, dtype=torch.bfloat16), "got 2, 1, 2, 4, torch.bfloat16"),
+    ],
+    ids=["batch", "layers", "heads", "dtype"],
+)
+def test_a_cache_of_another_model_or_batch_is_refused(folder, make, told):
+    model = ml.load_model(folder)
+    cache = make(model)
+    with pytest.raises(InvalidValue, match=told):
+        model(torch.tensor([[1, 2]]), cache)
+    assert cache.length == 0
+
+
+def test_no_room_is_not_all_the_room(folder):
+    with pytest.raises(InvalidValue, match="max_length must be at least 1; got 0"):
+        ml.load_model(folder).new_cache(1, 0)
+
+
+def test_generating_leaves_nothing_behind_that_gradients_cannot_use():
+    model = Decoder(CONFIG)
+    with torch.inference_mode():
+        model(torch.tensor([[1, 2]]))
+    model(torch.tensor([[1, 2]])).sum().backward()
+    assert model.layers[0].attention.qkv_proj.weight.grad is not None
 
 
 def test_unknown_config_fields_name_the_nearest():
