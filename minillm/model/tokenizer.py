@@ -7,6 +7,7 @@ half a character.
 from __future__ import annotations
 
 import json
+import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -35,18 +36,27 @@ class Tokenizer:
         return self.bpe.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
-        """The token ids of a text. Raises InvalidType for anything but a string."""
+        """The token ids of a text. Raises InvalidType for anything but a string, InvalidValue for one that is not Unicode."""
         if not isinstance(text, str):
             raise InvalidType(
                 rule_numbers_remedy(
                     "encode takes a string", type(text).__name__, "pass text, or token ids straight to the model"
                 )
             )
-        return self.bpe.encode(text, add_special_tokens=False).ids
+        try:
+            return self.bpe.encode(text, add_special_tokens=False).ids
+        except TypeError:  # the library's name for half a surrogate pair, as a shell passes on bytes that are not UTF-8
+            rule = "a text must be valid Unicode"
+            remedy = "read it as UTF-8, with errors='replace' if need be"
+            raise InvalidValue(rule_numbers_remedy(rule, f"{text!r:.60}", remedy)) from None
 
     def decode(self, ids: Sequence[int]) -> str:
-        """The text of token ids. Raises InvalidValue for an id outside the vocabulary."""
-        ids = [int(i) for i in ids]
+        """The text of token ids. Raises InvalidType for what are no ids, InvalidValue for one outside the vocabulary."""
+        try:
+            ids = [operator.index(i) for i in ids]
+        except TypeError:
+            rule = "decode takes token ids, whole numbers"
+            raise InvalidType(rule_numbers_remedy(rule, f"{ids!r:.60}", "pass what encode gave")) from None
         wrong = [i for i in ids if not 0 <= i < self.vocab_size]
         if wrong:
             raise InvalidValue(
@@ -71,7 +81,7 @@ class StreamDecoder:
     """
 
     def __init__(self, tokenizer: Tokenizer):
-        self.tokenizer = tokenizer
+        self.bpe = tokenizer.bpe
         self.ids: list[int] = []
         self.start = 0  # first id whose text is not settled
         self.shown = 0  # characters of that unsettled text already given
@@ -79,24 +89,29 @@ class StreamDecoder:
     def push(self, token_id: int) -> str:
         """The text that this token completes, possibly empty."""
         self.ids.append(token_id)
-        text = self.tokenizer.decode(self.ids[self.start :])
+        text = self._text()
         if text.endswith("\ufffd"):
             return ""
         new = text[self.shown :]
         # Keep the last token as context, because some decoders treat the first token of a text apart.
         self.start = len(self.ids) - 1
-        self.shown = len(self.tokenizer.decode(self.ids[self.start :]))
+        self.shown = len(self._text())
         return new
 
     def flush(self) -> str:
         """Whatever is still held back, replacement signs included."""
-        text = self.tokenizer.decode(self.ids[self.start :])[self.shown :]
+        text = self._text()[self.shown :]
         self.start, self.shown = len(self.ids), 0
         return text
 
+    def _text(self) -> str:
+        # A model may have more rows than its tokenizer has tokens, to fill a round number: such an id has no text.
+        return self.bpe.decode(self.ids[self.start :], skip_special_tokens=True)
+
 
 def load_tokenizer(name: str | Path) -> Tokenizer:
-    """Load by bundled name, folder or hub id, as `load_model` does. Raises FileProblem when there is no tokenizer.json."""
+    """Load by bundled name, folder or hub id, as `load_model` does. Raises FileProblem when there is no tokenizer.json, or
+    when it or `tokenizer_config.json` cannot be read."""
     from minillm.model.checkpoint import resolve_folder
 
     folder = resolve_folder(name)
@@ -143,6 +158,9 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, max_length: int) ->
 
 def _eos_token(folder: Path, bpe: BPE) -> str | None:
     settings = folder / "tokenizer_config.json"
-    named = json.loads(settings.read_text(encoding="utf-8")).get("eos_token") if settings.is_file() else None
+    try:
+        named = json.loads(settings.read_text(encoding="utf-8")).get("eos_token") if settings.is_file() else None
+    except (OSError, ValueError, AttributeError) as error:
+        raise FileProblem(f"{settings.name} in {folder.name} cannot be read ({error}); download it again.") from None
     token = named.get("content") if isinstance(named, dict) else named
     return token if token is not None and bpe.token_to_id(token) is not None else None

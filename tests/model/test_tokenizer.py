@@ -63,3 +63,26 @@ def test_refusals(tmp_path):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(FileProblem, match="cannot be read"):
         ml.load_tokenizer(tmp_path)
+    save_tokenizer(TOKENIZER, tmp_path, 64)
+    for broken in ("{", "[]"):
+        (tmp_path / "tokenizer_config.json").write_text(broken)
+        with pytest.raises(FileProblem, match=r"tokenizer_config.json .* cannot be read"):
+            ml.load_tokenizer(tmp_path)
+
+
+def test_bytes_that_are_not_utf8_are_refused():
+    with pytest.raises(InvalidValue, match=r"valid Unicode; got 'a\\udcff'"):
+        TOKENIZER.encode("a\udcff")
+
+
+@pytest.mark.parametrize("ids", ["abc", [1.5], 5, None, [None]])
+def test_decoding_takes_ids_and_rounds_nothing(ids):
+    with pytest.raises(InvalidType, match="whole numbers"):
+        TOKENIZER.decode(ids)
+
+
+def test_a_row_of_the_model_that_no_token_names_has_no_text():
+    stream = StreamDecoder(TOKENIZER)
+    ids = TOKENIZER.encode("def x")
+    pieces = [stream.push(i) for i in (*ids[:1], TOKENIZER.vocab_size + 7, *ids[1:])]
+    assert "".join(pieces) + stream.flush() == "def x"
