@@ -11,6 +11,7 @@ import math
 import torch
 import torch.nn.functional as F
 
+from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
 
@@ -20,8 +21,12 @@ def bits_per_byte(model: Decoder, tokenizer: Tokenizer, texts: list[str], *, con
     """Loss in bits per byte: windows of `context` tokens, `stride` apart, each scored on the tokens it adds.
 
     Every text starts from an end token and is scored whole; its own end token counts in the bits but not in the bytes.
-    Matrices are multiplied in bfloat16.
+    Matrices are multiplied in bfloat16, on the CPU. Raises InvalidValue for a stride that would leave tokens out.
     """
+    if not 1 <= stride <= context:
+        raise InvalidValue(
+            rule_numbers_remedy(f"stride must lie in 1 … context, {context}", str(stride), "use half of it")
+        )
     eos = tokenizer.eos_token_id
     nats = 0.0
     for text in texts:

@@ -151,17 +151,18 @@ class Trainer:
 
 
 def train(trainer: Trainer, folder: Path, *, save_every: int = 50) -> None:
-    """Run to the end with a progress line, saving as it goes; an interruption costs at most `save_every` steps."""
+    """Run to the end with a progress line, saving every `save_every` steps: the most that an interruption costs."""
     state, recipe = folder / "state.pt", trainer.recipe
     if state.is_file():
         trainer.load_state(state)
         print(f"resuming at step {trainer.step} of {recipe.steps}", flush=True)
-    shown = 0.0
+    shown, saved = 0.0, trainer.step
     try:
         while trainer.step < recipe.steps:
             loss = trainer.advance()
             if trainer.step % save_every == 0:
                 trainer.save_state(state)
+                saved = trainer.step
             if time.monotonic() - shown > 5 or trainer.step == recipe.steps:
                 shown = time.monotonic()
                 each = trainer.seconds / trainer.step
@@ -172,8 +173,8 @@ def train(trainer: Trainer, folder: Path, *, save_every: int = 50) -> None:
                     flush=True,
                 )
     except KeyboardInterrupt:
-        trainer.save_state(state)
-        sys.exit(f"stopped at step {trainer.step}; the same command goes on from here")
+        # Not saved here: the key may have been pressed between the two optimisers, and half a step is no state to go on from.
+        sys.exit(f"stopped at step {trainer.step}; the same command goes on from step {saved}")
 
 
 def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -> dict[str, object]:

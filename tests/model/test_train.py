@@ -85,6 +85,23 @@ def test_interrupted_and_resumed_equals_uninterrupted(corpus, tmp_path, capsys):
     assert same(whole, resumed) and whole.curve == resumed.curve
 
 
+def test_ctrl_c_between_the_two_optimisers_keeps_no_half_step(corpus, tmp_path, monkeypatch):
+    whole = run(corpus, tmp_path / "whole")
+    stopped = training.Trainer(SMALL, corpus, 0)
+    second, calls = stopped.optimisers[1].step, []
+
+    def step():
+        calls.append(None)
+        if len(calls) == 5:
+            raise KeyboardInterrupt
+        second()
+
+    monkeypatch.setattr(stopped.optimisers[1], "step", step)
+    with pytest.raises(SystemExit, match="stopped at step 4; the same command goes on from step 3"):
+        training.train(stopped, tmp_path / "parts", save_every=3)
+    assert same(whole, run(corpus, tmp_path / "parts"))
+
+
 def test_a_state_of_another_recipe_is_refused(corpus, tmp_path):
     run(corpus, tmp_path, steps=1)
     with pytest.raises(InvalidValue, match="another recipe or seed"):
@@ -119,6 +136,13 @@ def test_bits_per_byte_scores_every_token_once(corpus, stride):
     want = tokens * math.log2(300) / sum(len(t.encode()) for t in texts)
     got = bits_per_byte(trainer.model, trainer.tokenizer, texts, context=16, stride=stride)
     assert got == pytest.approx(want, rel=1e-3)
+
+
+@pytest.mark.parametrize("stride", [0, 17])
+def test_windows_that_would_skip_tokens_are_refused(corpus, stride):
+    trainer = training.Trainer(SMALL, corpus, 0)
+    with pytest.raises(InvalidValue, match=f"1 … context, 16; got {stride}"):
+        bits_per_byte(trainer.model, trainer.tokenizer, trainer.held_out[:1], context=16, stride=stride)
 
 
 def test_the_result_is_written_with_its_provenance(corpus, tmp_path):
