@@ -157,7 +157,7 @@ def measure_this_machine(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_cpu = torch.device(device).type == "cpu"
-    # Larger than any cache, and random, because multiplying zeros draws less power and runs faster than anything real.
+    # Larger than most caches, and random, because multiplying zeros draws less power and runs faster than anything real.
     source = torch.rand(2**24 if on_cpu else 2**28, device=device)
     target = torch.empty_like(source)
     copy = time_call(lambda: target.copy_(source), min_seconds=min_seconds)
@@ -200,7 +200,10 @@ def _driver() -> str | None:
     if not (tool := shutil.which("nvidia-smi")):
         return None
     query = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=False).stdout.split()
+    try:
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+    except (OSError, subprocess.SubprocessError):  # no answer is no version; what it prints then is an apology
+        return None
     return answer[0] if answer else None
 
 

@@ -18,11 +18,14 @@ RECORDS = Path(__file__).parent / "records"
 
 
 def record_run(measurements: Sequence[Measurement], ceilings: Hardware, command: str) -> Record:
-    """Measurements and the ceilings of the same run -> a Record of this machine, dated now, at the checkout's commit."""
+    """Measurements and the ceilings of the same run -> a Record of this machine, dated now, at the checkout's commit.
+
+    The device is the one the ceilings were measured on: on a GPU machine a CPU benchmark is still a record of the CPU.
+    """
     machine = describe_this_machine()
     return Record(
-        device=machine.device,
-        driver=machine.driver,
+        device=ceilings.name,
+        driver=machine.driver if ceilings.name == machine.device else None,
         system=f"{machine.system}, {machine.cores} cores, {machine.torch_threads} torch threads",
         versions=dict(machine.versions),
         commit=_commit(),

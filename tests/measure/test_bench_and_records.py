@@ -3,12 +3,23 @@
 import dataclasses
 import json
 import platform
+import sys
 import time
 
 import pytest
 
 from minillm.errors import FileProblem, InvalidType, InvalidValue
-from minillm.measure import Measurement, Record, compare_calls, hardware, load_record, records, save_record, time_call
+from minillm.measure import (
+    Measurement,
+    Record,
+    compare_calls,
+    hardware,
+    load_record,
+    records,
+    run,
+    save_record,
+    time_call,
+)
 
 
 def test_time_call_measures_a_sleep():
@@ -84,6 +95,21 @@ def test_a_record_survives_a_round_trip_and_is_the_same_bytes(tmp_path):
     text = (tmp_path / "a.json").read_text()
     assert (tmp_path / "b.json").read_text() == text and text.endswith("}\n")
     assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+def test_a_cpu_benchmark_on_a_gpu_machine_is_a_record_of_the_cpu(monkeypatch, tmp_path):
+    machine = hardware.Machine("NVIDIA H200", "570.1", "Linux", "A CPU", 2, None, 2, {"torch": "2.13.0"})
+    monkeypatch.setattr(run, "describe_this_machine", lambda: machine)
+    for name, driver in (("A CPU", None), ("NVIDIA H200", "570.1")):
+        ceilings = hardware.Hardware(name, None, 1e10, {"float32": 1e11}, "measured here")
+        record = run.record_run([MEASUREMENT], ceilings, "python benchmarks/x.py")
+        assert (record.device, record.driver) == (name, driver)
+        assert run.write_record(record, "x", tmp_path).name == f"{name.lower().replace(' ', '-')}-x.json"
+
+
+def test_a_driver_that_does_not_answer_has_no_version(monkeypatch):
+    monkeypatch.setattr(hardware.shutil, "which", lambda _: sys.executable)
+    assert hardware._driver() is None  # Python knows no --query-gpu, complains and fails
 
 
 def test_rates_and_fractions_come_from_the_facts():
