@@ -76,15 +76,16 @@ def main() -> None:
     print(f"minillm writes {ratio:.2f} times as fast (batch 1, {chosen.threads} threads, float32)")
     if chosen.no_record:
         return
-    rows = [_row(name, timings[f"{name}, {LONG} tokens"], len(ids), timings) for name in engines]
+    rows = [_row(name, count, len(ids), timings) for name in engines for count in (SHORT, LONG)]
     path = write_record(record_run(rows, measure_this_machine("cpu"), "python benchmarks/engine.py"), "engine")
     print(f"recorded in {path.name}")
 
 
-def _row(name: str, timing, prompt: int, timings) -> Measurement:
-    best = timings[f"transformers.generate, {LONG} tokens"].p50
+def _row(name: str, count: int, prompt: int, timings) -> Measurement:
+    """`count` tokens by one engine; both counts are recorded, for the time of one token is their difference."""
+    timing, best = timings[f"{name}, {count} tokens"], timings[f"transformers.generate, {count} tokens"].p50
     return Measurement(
-        operator="generate", backend=name, dtype="float32", shape={"B": 1, "L": prompt, "T": LONG},
+        operator="generate", backend=name, dtype="float32", shape={"B": 1, "L": prompt, "T": count},
         p20=timing.p20, p50=timing.p50, p80=timing.p80, runs=timing.runs,
         best_torch="transformers.generate", ratio_to_torch=best / timing.p50,
     )  # fmt: skip

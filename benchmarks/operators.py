@@ -53,7 +53,7 @@ def measure(shape, dtype: str, device: str, seconds: float) -> list[Measurement]
         Measurement(
             operator="attention", backend=name, dtype=dtype, shape=dict(zip("BLSHGD", shape, strict=True)),
             p20=t.p20, p50=t.p50, p80=t.p80, runs=t.runs, flops=flops, options={"causal": True},
-            bytes_moved=cost.ideal_attention_bytes(B, L, S, H, G, D, dtype_bytes=q.element_size()),
+            bytes_moved=cost.ideal_attention_bytes(B, L, S, H, G, D, dtype_bytes=q.element_size()).moved,
             best_torch="torch", ratio_to_torch=timings["torch"].p50 / t.p50, max_error=errors[name],
         )
         for name, t in timings.items()
