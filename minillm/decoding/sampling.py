@@ -24,7 +24,9 @@ def next_token_probabilities(
     logits = logits.float()
     if temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).float()
-    # Shifted before it is divided, so that a temperature of 1e-6 gives a limit and not an overflow.
+    # Shifted before it is divided, so that a temperature of 1e-6 gives a limit and not an overflow; one too small for
+    # float32 would count as 0 there, and 0 / 0 is no limit.
+    temperature = max(temperature, torch.finfo(torch.float32).tiny)
     probabilities = ((logits - logits.amax(dim=-1, keepdim=True)) / temperature).softmax(dim=-1)
     if top_k is None and top_p >= 1:
         return probabilities
@@ -37,6 +39,7 @@ def next_token_probabilities(
         # Keep a token while the mass before it is short of p: the one that crosses the line stays, and so does the first.
         before = kept.cumsum(dim=-1) - kept
         keep &= before < top_p * kept.sum(dim=-1, keepdim=True)
+        keep[..., 0] = True  # even where top_p times the sum is too small for float32
         kept = sorted_probabilities * keep
     kept /= kept.sum(dim=-1, keepdim=True)
     return torch.zeros_like(probabilities).scatter_(-1, order, kept)
@@ -55,8 +58,8 @@ def uniform_noise(seed: int, sample: int, position: int) -> float:
 def sample_token(logits: Tensor, *, temperature: float, top_k: int | None, top_p: float, noise: float) -> int:
     """logits (V,) and noise in [0, 1) -> a token id, by inverting the cumulative distribution at `noise`.
 
-    Tokens are laid out in order of id, in float64, so the same noise gives the same token on any device. At temperature 0
-    the noise is not read.
+    Tokens are laid out in order of id and summed in float64, so the same logits and noise give the same token, but for
+    rounding in the softmax. At temperature 0 the noise is not read.
     """
     if temperature == 0:
         return int(logits.argmax())

@@ -112,10 +112,12 @@ class LLM:
             )
         room = config.max_position_embeddings
         # The last token is written but never read, so it needs no position.
-        if len(ids) + params.max_tokens - 1 > room:
+        fits = room - len(ids) + 1
+        if params.max_tokens > fits:
+            remedy = f"or use max_tokens={fits}" if fits > 0 else f"to at most {room} tokens"
             raise InvalidValue(
                 f"prompt and max_tokens must fit the model's {room} positions; got {len(ids)} + {params.max_tokens}; "
-                f"shorten the prompt or use max_tokens={max(1, room - len(ids) + 1)}."
+                f"shorten the prompt {remedy}."
             )
         return ids
 

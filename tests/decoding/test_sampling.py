@@ -38,10 +38,15 @@ def test_temperature_zero_is_greedy_and_ties_go_to_the_lowest_id():
     assert sample_token(torch.tensor([1.0, 5.0, 5.0]), temperature=0, top_k=None, top_p=1.0, noise=0.999) == 1
 
 
-@pytest.mark.parametrize("temperature", [1e-8, 1e-4, 1e4])
+@pytest.mark.parametrize("temperature", [1e-300, 1e-50, 1e-8, 1e-4, 1e4, 1e300])
 def test_extreme_temperatures_stay_finite(temperature):
     got = next_token_probabilities(100 * LOGITS, temperature)
     assert got.isfinite().all() and got.sum().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("top_p", [1e-300, 1e-46])
+def test_a_top_p_too_small_for_float32_still_keeps_the_best_token(top_p):
+    assert next_token_probabilities(LOGITS, 1.0, None, top_p).tolist() == [0, 0, 0, 0, 1, 0]
 
 
 def test_top_p_measures_what_top_k_left():

@@ -113,7 +113,8 @@ def test_the_last_position_can_be_used_and_not_one_more(llm):
         ("def", "hot", InvalidType, "params must be SamplingParams"),
         ("def", dict(temperature=1), InvalidType, "got dict"),
         (["a", "b"], [GREEDY], InvalidValue, "1 for 2 prompts"),
-        ("x" * 200, None, InvalidValue, "64 positions"),
+        ("x" * 200, None, InvalidValue, r"64 positions; got 2\d\d \+ 16; shorten the prompt to at most 64 tokens\.$"),
+        ("a\udcff", None, InvalidValue, "valid Unicode"),
     ],
 )
 def test_bad_calls_are_refused_before_any_work(llm, monkeypatch, prompts, params, error, text):
