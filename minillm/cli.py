@@ -18,7 +18,7 @@ from minillm.errors import FileProblem, MinillmError, rule_numbers_remedy
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command and return its exit status: 0, 1 when a grade has failures, 2 for a refusal, 130 for Ctrl-C."""
+    """Run one command and return its exit status: 0, 1 when a grade or a benchmark fails, 2 for a refusal, 130 for Ctrl-C."""
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a console that lacks a character shows a mark, not a traceback
@@ -143,7 +143,8 @@ def _bench(options: argparse.Namespace) -> int:
         raise FileProblem(rule_numbers_remedy("no such benchmark", ", ".join(missing), f"known: {', '.join(known)}"))
     # -P keeps the checkout off sys.path, where its folder `kernels` would pass for Hugging Face's package.
     scripts = [[sys.executable, "-P", str(folder / f"{name}.py")] for name in options.names or known]
-    return max((subprocess.run(script, check=False).returncode for script in scripts), default=0)
+    statuses = [subprocess.run(script, check=False).returncode for script in scripts]
+    return int(any(statuses))  # a script that a signal ended has a status below zero, which a maximum would hide
 
 
 def _json_text(report: object) -> str:

@@ -176,6 +176,13 @@ def test_an_unknown_benchmark_is_refused():
     assert run.returncode == 2 and "engines" in run.stderr
 
 
+@pytest.mark.parametrize(("statuses", "want"), [([0, 0], 0), ([0, -9], 1), ([3, 0], 1)])
+def test_one_benchmark_that_fails_fails_the_command_however_it_ended(monkeypatch, statuses, want):
+    left = iter(statuses)
+    monkeypatch.setattr(cli.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=next(left)))
+    assert cli.main(["bench", "engine", "operators"]) == want
+
+
 class FakeLLM:
     """Streams what it was asked, so that the command's plumbing shows."""
 
