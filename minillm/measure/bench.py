@@ -14,7 +14,7 @@ import torch
 from torch.utils.benchmark import Timer
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
-from minillm.measure.numbers import require_positive
+from minillm.measure.numbers import require_positive, require_whole
 
 Call = Callable[[], object]
 
@@ -75,7 +75,8 @@ def compare_calls(calls: Mapping[str, Call], *, min_seconds: float = 0.2, rounds
 
     Every contestant gets about `min_seconds` in all. Raises InvalidValue for fewer than two contestants or rounds.
     """
-    require_positive(min_seconds=min_seconds, rounds=rounds)
+    require_positive(min_seconds=min_seconds)
+    require_whole(rounds=rounds)
     if len(calls) < 2 or rounds < 2:
         raise InvalidValue(
             rule_numbers_remedy(

@@ -51,6 +51,7 @@ def test_compare_calls_takes_turns_and_names_the_first_the_baseline():
         (lambda: compare_calls({"a": print}), InvalidValue),
         (lambda: compare_calls({"a": print, "b": 3}), InvalidType),
         (lambda: compare_calls({"a": print, "b": print}, rounds=1), InvalidValue),
+        (lambda: compare_calls({"a": print, "b": print}, rounds=2.5), InvalidType),
     ],
 )
 def test_what_cannot_be_timed_is_refused(call, error):
