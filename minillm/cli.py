@@ -126,7 +126,7 @@ def _lesson(options: argparse.Namespace) -> None:
 
 
 def _grade(options: argparse.Namespace) -> int:
-    from minillm.lab.grade import grade_notebook
+    from minillm.lab.grading.grade import grade_notebook
 
     report = grade_notebook(options.notebook, timeout_s=options.timeout, memory_mb=options.memory)
     print(_json_text(report) if options.json else report)

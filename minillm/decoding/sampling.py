@@ -55,7 +55,7 @@ def uniform_noise(seed: int, sample: int, position: int) -> float:
     return (int.from_bytes(digest, "little") >> 11) * 2.0**-53
 
 
-def sample_token(logits: Tensor, *, temperature: float, top_k: int | None, top_p: float, noise: float) -> int:
+def sample_token(logits: Tensor, temperature: float, top_k: int | None, top_p: float, noise: float) -> int:
     """logits (V,) and noise in [0, 1) -> a token id, by inverting the cumulative distribution at `noise`.
 
     Tokens are laid out in order of id and summed in float64, so the same logits and noise give the same token, but for

@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 
+from minillm.cache.contiguous import ContiguousCache
 from minillm.decoding.sampling import sample_token, uniform_noise
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.checkpoint import load_model
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import StreamDecoder, Tokenizer, load_tokenizer
 from minillm.serving.request import CompletionOutput, FinishReason, RequestOutput, SamplingParams, TextChunk
+from minillm.serving.runner import DecodeLoop
 
 Prompt = str | Sequence[int]
 
@@ -77,7 +79,9 @@ class LLM:
         for one in chosen:
             if not isinstance(one, SamplingParams):
                 raise InvalidType(
-                    rule_numbers_remedy("params must be SamplingParams", type(one).__name__, "use ml.SamplingParams(...)")
+                    rule_numbers_remedy(
+                        "params must be SamplingParams", type(one).__name__, "use ml.SamplingParams(...)"
+                    )
                 )
         if len(chosen) != count:
             rule = "params must be one for all or one for each prompt"
@@ -145,21 +149,21 @@ class LLM:
                 return
 
     @torch.inference_mode()
-    def _step(self, token_ids: list[int], cache: Any) -> torch.Tensor:
-        hidden = self.model.hidden_states(torch.tensor([token_ids], device=self.model.device), cache)
+    def _prefill(self, ids: list[int], cache: ContiguousCache) -> torch.Tensor:
+        """Read the whole prompt at once, fill the cache, and score (V,) what follows its last token."""
+        hidden = self.model.hidden_states(torch.tensor([ids], device=self.model.device), cache)
         return self.model.logits(hidden[0, -1])
 
     def _tokens(self, ids: list[int], params: SamplingParams, seed: int) -> Iterator[int]:
-        """One token after another, endlessly; the cache has room for `max_tokens`."""
+        """One token after another; the cache has room for `max_tokens`."""
         cache = self.model.new_cache(1, len(ids) + params.max_tokens)
-        logits = self._step(ids, cache)
+        logits = self._prefill(ids, cache)
+        decode = DecodeLoop(self.model, cache)
         for position in range(params.max_tokens):
             noise = uniform_noise(seed, 0, position)
-            token = sample_token(
-                logits, temperature=params.temperature, top_k=params.top_k, top_p=params.top_p, noise=noise
-            )
+            token = sample_token(logits, params.temperature, params.top_k, params.top_p, noise)
             yield token
-            logits = self._step([token], cache)
+            logits = decode.step(torch.tensor([[token]], device=self.model.device))[0]
 
 
 class _Text:
