@@ -145,7 +145,9 @@ def _download(name: str) -> Path:
             f"fetching {name!r} needs huggingface-hub; run: pip install huggingface-hub, or name a local folder."
         ) from None
     try:
-        return Path(snapshot_download(name, allow_patterns=["*.json", "*.safetensors"]))
+        # Some repositories hold their weights twice, once more in the authors' own format.
+        wanted, twice = ["*.json", "*.safetensors"], ["consolidated*"]
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=twice))
     except Exception as error:
         raise FileProblem(
             f"could not fetch {name!r} from the hub ({type(error).__name__}); check the name and the network, or name a folder."

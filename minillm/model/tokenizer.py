@@ -22,7 +22,7 @@ END_OF_TEXT = "<|endoftext|>"
 class Tokenizer:
     """A byte-level BPE from a `tokenizer.json`.
 
-    `encode(text) -> list[int]` adds nothing of its own; `decode(ids) -> str` leaves special tokens out.
+    `encode(text) -> list[int]`; `decode(ids) -> str` leaves special tokens out.
     """
 
     def __init__(self, bpe: BPE, eos_token: str | None = None):
@@ -35,8 +35,12 @@ class Tokenizer:
         """V, special tokens included."""
         return self.bpe.get_vocab_size()
 
-    def encode(self, text: str) -> list[int]:
-        """The token ids of a text. Raises InvalidType for anything but a string, InvalidValue for one that is not Unicode."""
+    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]:
+        """The token ids of a text, begun as the checkpoint's own tokenizer begins one (Llama's with a start token; the
+        bundled models' with nothing) unless told not to.
+
+        Raises InvalidType for anything but a string, InvalidValue for one that is not Unicode.
+        """
         if not isinstance(text, str):
             raise InvalidType(
                 rule_numbers_remedy(
@@ -44,7 +48,7 @@ class Tokenizer:
                 )
             )
         try:
-            return self.bpe.encode(text, add_special_tokens=False).ids
+            return self.bpe.encode(text, add_special_tokens=add_special_tokens).ids
         except TypeError:  # the library's name for half a surrogate pair, as a shell passes on bytes that are not UTF-8
             rule = "a text must be valid Unicode"
             remedy = "read it as UTF-8, with errors='replace' if need be"

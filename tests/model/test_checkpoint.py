@@ -241,3 +241,23 @@ def test_generating_leaves_nothing_behind_that_gradients_cannot_use():
 def test_unknown_config_fields_name_the_nearest():
     with pytest.raises(InvalidValue, match=r"did you mean 'num_heads'"):
         CONFIG.with_(num_head=8)
+
+
+def test_a_hub_is_asked_only_when_the_user_names_one(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name, **_: asked.append(name) or str(folder))
+    ml.load_model(folder)
+    with pytest.raises(FileProblem):
+        ml.load_model("./somebody/model")
+    assert asked == []
+    ml.load_model("somebody/model")
+    assert asked == ["somebody/model"]
+
+
+def test_a_hub_that_does_not_answer_is_said_in_our_words(monkeypatch):
+    def refuse(*_, **__):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
+    with pytest.raises(FileProblem, match=r"could not fetch 'somebody/model' from the hub \(ConnectionError\)"):
+        ml.load_model("somebody/model")

@@ -3,6 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer as BPE
+from tokenizers import processors
 
 import minillm as ml
 from minillm.errors import FileProblem, InvalidType, InvalidValue
@@ -86,3 +88,12 @@ def test_a_row_of_the_model_that_no_token_names_has_no_text():
     ids = TOKENIZER.encode("def x")
     pieces = [stream.push(i) for i in (*ids[:1], TOKENIZER.vocab_size + 7, *ids[1:])]
     assert "".join(pieces) + stream.flush() == "def x"
+
+
+def test_a_text_begins_as_the_checkpoint_says(tmp_path):
+    bpe = BPE.from_str(TOKENIZER.bpe.to_str())
+    bpe.post_processor = processors.TemplateProcessing(single=f"{END_OF_TEXT} $A", special_tokens=[(END_OF_TEXT, 0)])
+    bpe.save(str(tmp_path / "tokenizer.json"))
+    begun, plain = ml.load_tokenizer(tmp_path), TOKENIZER.encode("def")
+    assert begun.encode("def") == [0, *plain]
+    assert begun.encode("def", add_special_tokens=False) == plain
