@@ -157,8 +157,8 @@ def measure_this_machine(
 
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     on_cpu = torch.device(device).type == "cpu"
-    # Larger than most caches, and random, because multiplying zeros draws less power and runs faster than anything real.
-    source = torch.rand(2**24 if on_cpu else 2**28, device=device)
+    # Larger than a server processor's cache (256 MiB), and random, because multiplying zeros draws less power and runs faster than anything real.
+    source = torch.rand(2**26 if on_cpu else 2**28, device=device)
     target = torch.empty_like(source)
     copy = time_call(lambda: target.copy_(source), min_seconds=min_seconds)
     width = 512 if on_cpu else 8192
