@@ -66,12 +66,16 @@ class Recipe:
 
 
 def _sibling(num_kv_heads: int) -> Recipe:
-    return Recipe(SIBLING.with_(num_kv_heads=num_kv_heads), tokens=3_000_000, long_context=512)
+    return Recipe(SIBLING.with_(num_kv_heads=num_kv_heads), tokens=2_000_000, long_context=512, curve_points=8)
 
 
 PRESETS = {
-    "tiny": Recipe(TINY, tokens=16_000_000),
-    "tiny-draft": Recipe(DRAFT, tokens=12_000_000),
+    "tiny-base": Recipe(TINY, tokens=16_000_000),
+    # Started from tiny-base: a second, gentler cycle on long windows alone, where names come back from far away.
+    "tiny": Recipe(
+        TINY, tokens=3_500_000, context=1024, long_share=0.0, matrix_rate=0.01, other_rate=2e-3, cooldown=0.95
+    ),
+    "tiny-draft": Recipe(DRAFT, tokens=6_000_000),
     "sibling-mha": _sibling(8),
     "sibling-gqa": _sibling(2),
     "sibling-mqa": _sibling(1),

@@ -1,4 +1,4 @@
-"""Train the bundled models: `python -m minillm.model.train --preset tiny`.
+"""Train the bundled models: `python -m minillm.model.train --preset tiny-base`.
 
 The recipe is small enough to read at one sitting. It reads the standard library's source, learns a byte-level BPE, and
 trains a Llama-format decoder on it with Muon for the matrices and AdamW for the rest. Every batch is a function of
@@ -22,48 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.errors import InvalidValue, unknown_name
-from minillm.model.checkpoint import save_model
+from minillm.model.batches import Batches, token_stream
+from minillm.model.checkpoint import load_model, save_model
 from minillm.model.corpus import Corpus, load_corpus, xz_bits_per_byte
 from minillm.model.decoder import Decoder
 from minillm.model.evaluate import bits_per_byte
 from minillm.model.recipe import PRESETS, Recipe
-from minillm.model.tokenizer import Tokenizer, save_tokenizer, train_tokenizer
-
-
-class Batches:
-    """The training tokens in windows: every epoch cuts them at another offset and shuffles them anew."""
-
-    def __init__(self, stream: Tensor, recipe: Recipe, seed: int):
-        self.stream, self.recipe, self.seed = stream, recipe, seed
-        for context in {recipe.context, recipe.long_context}:
-            if self.per_epoch(context) < recipe.batch_tokens // context:
-                rule = f"a batch needs {recipe.batch_tokens // context} windows of {context} tokens"
-                raise InvalidValue(f"{rule}; the text has {self.per_epoch(context)}; use more text or a smaller batch.")
-
-    def per_epoch(self, context: int) -> int:
-        """How many whole windows one reading of the text gives, wherever it is cut."""
-        return (len(self.stream) - 1) // context - 1
-
-    def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
-        """Step -> inputs and targets (rows, context), a function of (seed, step) alone."""
-        context = self.recipe.context_at(step)
-        rows = self.recipe.batch_tokens // context
-        first = (step if step < self.recipe.long_from else step - self.recipe.long_from) * rows
-        places = [divmod(first + row, self.per_epoch(context)) for row in range(rows)]
-        windows = torch.stack([self._window(epoch, index, context) for epoch, index in places])
-        return windows[:, :-1], windows[:, 1:]
-
-    def _window(self, epoch: int, index: int, context: int) -> Tensor:
-        random = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) * 65_537 + context)
-        shift = int(torch.randint(context, (1,), generator=random))
-        start = shift + int(torch.randperm(self.per_epoch(context), generator=random)[index]) * context
-        return self.stream[start : start + context + 1]
-
-
-def token_stream(tokenizer: Tokenizer, texts: list[str]) -> Tensor:
-    """All texts as one line of ids, an end token after each."""
-    eos = tokenizer.eos_token_id
-    return torch.tensor([i for text in texts for i in (*tokenizer.encode(text), eos)], dtype=torch.int64)
+from minillm.model.tokenizer import save_tokenizer, train_tokenizer
 
 
 def initialise(model: Decoder, seed: int) -> None:
@@ -80,13 +45,14 @@ def initialise(model: Decoder, seed: int) -> None:
 class Trainer:
     """One run: the model, its two optimisers, and where it has got to."""
 
-    def __init__(self, recipe: Recipe, corpus: Corpus, seed: int, *, compiled: bool = False):
+    def __init__(self, recipe: Recipe, corpus: Corpus, seed: int, *, start: Path | None = None, compiled: bool = False):
         self.recipe, self.seed = recipe, seed
         self.held_out = corpus.texts(held_out=True)
         self.tokenizer = train_tokenizer(corpus.texts(held_out=False), recipe.config.vocab_size)
         self.batches = Batches(token_stream(self.tokenizer, corpus.texts(held_out=False)), recipe, seed)
         self.model = Decoder(recipe.config)
         initialise(self.model, seed)
+        self.earlier = None if start is None else self.begin_from(start)
         self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
@@ -100,6 +66,16 @@ class Trainer:
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         logits = self.model.logits(self.model.hidden_states(inputs))
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
+
+    def begin_from(self, folder: Path) -> dict[str, object]:
+        """Take over the weights of a finished run, and return its paper. Raises InvalidValue when the sizes differ."""
+        earlier = load_model(folder, dtype="float32")
+        wanted = self.recipe.config
+        if earlier.config.with_(dtype=wanted.dtype) != wanted:
+            raise InvalidValue(f"a run can only start from a model of its own sizes; {folder} has {earlier.config}.")
+        self.model.load_state_dict(earlier.state_dict())
+        paper = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        return {name: value for name, value in paper.items() if name not in ("config", "corpus", "versions")}
 
     def advance(self) -> float:
         """One step; returns its loss in nats per token."""
@@ -194,6 +170,7 @@ def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -
         "ratio_to_xz": round(held / yardstick, 4),
         "curve": [{"tokens": p["tokens"], "bits_per_byte": round(p["bits_per_byte"], 4)} for p in trainer.curve],
         "seconds": round(trainer.seconds),
+        "started_from": trainer.earlier,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -215,6 +192,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--preset", default="tiny", help=f"one of {', '.join(PRESETS)}")
     parser.add_argument("--out", type=Path, help="where to write (default runs/<preset>)")
+    parser.add_argument("--start", type=Path, help="begin from the weights in this folder (default: from nothing)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, help="train on fewer or more tokens than the preset")
     parser.add_argument(
@@ -235,7 +213,7 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
     corpus = load_corpus()
-    trainer = Trainer(recipe, corpus, chosen.seed, compiled=chosen.compile)
+    trainer = Trainer(recipe, corpus, chosen.seed, start=chosen.start, compiled=chosen.compile)
     train(trainer, folder)
     words = arguments if arguments is not None else sys.argv[1:]
     result = write_result(trainer, corpus, folder, " ".join(["python -m minillm.model.train", *words]))

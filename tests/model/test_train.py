@@ -102,6 +102,21 @@ def test_ctrl_c_between_the_two_optimisers_keeps_no_half_step(corpus, tmp_path, 
     assert same(whole, run(corpus, tmp_path / "parts"))
 
 
+def test_a_run_may_start_from_a_finished_one(corpus, tmp_path):
+    first = run(corpus, tmp_path / "first")
+    training.write_result(first, corpus, tmp_path / "first", "first command")
+    second = training.Trainer(SMALL, corpus, 5, start=tmp_path / "first")
+    for got, want in zip(second.model.parameters(), first.model.parameters(), strict=True):
+        assert torch.equal(got, want.to(torch.bfloat16).float())  # what was written, not what a seed makes
+    assert (
+        training.write_result(second, corpus, tmp_path / "second", "second")["started_from"]["command"]
+        == "first command"
+    )
+    other = dataclasses.replace(SMALL, config=SMALL.config.with_(num_kv_heads=1))
+    with pytest.raises(InvalidValue, match="of its own sizes"):
+        training.Trainer(other, corpus, 5, start=tmp_path / "first")
+
+
 def test_a_state_of_another_recipe_is_refused(corpus, tmp_path):
     run(corpus, tmp_path, steps=1)
     with pytest.raises(InvalidValue, match="another recipe or seed"):
