@@ -15,6 +15,28 @@ from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
 
+SCALES = tuple(round(0.70 + 0.02 * i, 2) for i in range(21))  # 0.70 to 1.10
+
+
+@torch.no_grad()
+def best_logit_scale(model: Decoder, tokenizer: Tokenizer, texts: list[str], *, context: int) -> float:
+    """The number of `SCALES` by which all logits should be multiplied to predict these texts best.
+
+    A model that has read its training text several times is too sure of itself elsewhere; one number mends most of that
+    (Guo et al., "On Calibration of Modern Neural Networks", 2017). It changes no ranking, so no greedy text.
+    """
+    nats = dict.fromkeys(SCALES, 0.0)
+    for text in texts:
+        stream = torch.tensor([tokenizer.eos_token_id, *tokenizer.encode(text)])
+        for window in stream.split(context):
+            if len(window) < 2:
+                continue
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = model(window[None, :-1])[0].float()
+            for scale in SCALES:
+                nats[scale] += F.cross_entropy(scale * logits, window[1:], reduction="sum").item()
+    return min(SCALES, key=nats.__getitem__)
+
 
 @torch.no_grad()
 def bits_per_byte(model: Decoder, tokenizer: Tokenizer, texts: list[str], *, context: int, stride: int) -> float:

@@ -44,6 +44,8 @@ class Recipe:
     warmup: float = 0.02
     cooldown: float = 0.7
     curve_points: int = 12
+    average_with_start: float = 0.0  # how much of the weights a run started from is mixed into those it ends with
+    calibrate: bool = False  # whether the finished model's confidence is set on text that neither side has read
 
     @property
     def steps(self) -> int:
@@ -71,9 +73,18 @@ def _sibling(num_kv_heads: int) -> Recipe:
 
 PRESETS = {
     "tiny-base": Recipe(TINY, tokens=16_000_000),
-    # Started from tiny-base: a second, gentler cycle on long windows alone, where names come back from far away.
+    # Started from tiny-base: a second, gentler cycle on long windows alone, where names come back from far away. By then
+    # the text has been read seven times, so the end is averaged with the start and its confidence set on unread text.
     "tiny": Recipe(
-        TINY, tokens=3_500_000, context=1024, long_share=0.0, matrix_rate=0.01, other_rate=2e-3, cooldown=0.95
+        TINY,
+        tokens=3_500_000,
+        context=1024,
+        long_share=0.0,
+        matrix_rate=0.01,
+        other_rate=2e-3,
+        cooldown=0.95,
+        average_with_start=0.5,
+        calibrate=True,
     ),
     "tiny-draft": Recipe(DRAFT, tokens=6_000_000),
     "sibling-mha": _sibling(8),

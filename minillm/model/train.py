@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from minillm.errors import InvalidValue, unknown_name
 from minillm.model.batches import Batches, token_stream
 from minillm.model.checkpoint import load_model, save_model
-from minillm.model.corpus import Corpus, load_corpus, xz_bits_per_byte
+from minillm.model.corpus import Corpus, load_corpus, unread_texts, xz_bits_per_byte
 from minillm.model.decoder import Decoder
-from minillm.model.evaluate import bits_per_byte
+from minillm.model.evaluate import best_logit_scale, bits_per_byte
 from minillm.model.recipe import PRESETS, Recipe
 from minillm.model.tokenizer import save_tokenizer, train_tokenizer
 
@@ -53,6 +53,7 @@ class Trainer:
         self.model = Decoder(recipe.config)
         initialise(self.model, seed)
         self.earlier = None if start is None else self.begin_from(start)
+        self.start = {name: weight.clone() for name, weight in self.model.state_dict().items()}
         self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
@@ -102,6 +103,22 @@ class Trainer:
         """Held-out bits per byte in windows of `context` tokens, half of each shared, on one file in `every`."""
         texts = self.held_out[::every]
         return bits_per_byte(self.model, self.tokenizer, texts, context=context, stride=context // 2)
+
+    @torch.no_grad()
+    def finish(self) -> float:
+        """Do to the trained weights what the recipe asks of them, and return what the logits were multiplied by.
+
+        Weights are averaged with those the run started from (Wortsman et al., "Model soups", 2022). The scale of the logits
+        goes into the last norm's weight, so the model's form does not change.
+        """
+        for name, weight in self.model.state_dict().items():
+            weight.lerp_(self.start[name], self.recipe.average_with_start)
+        texts = unread_texts() if self.recipe.calibrate else []
+        if not texts:
+            return 1.0
+        scale = best_logit_scale(self.model, self.tokenizer, texts, context=self.recipe.long_context)
+        self.model.norm.weight.mul_(scale)
+        return scale
 
     def save_state(self, path: Path) -> None:
         """Write everything a resumed run needs, whole or not at all."""
@@ -155,6 +172,7 @@ def train(trainer: Trainer, folder: Path, *, save_every: int = 50) -> None:
 
 def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -> dict[str, object]:
     """Write weights, tokenizer and `training.json` (what was trained, how, how well), and the corpus manifest beside `folder`."""
+    scale = trainer.finish()
     save_model(trainer.model, folder)
     save_tokenizer(trainer.tokenizer, folder, trainer.recipe.config.max_position_embeddings)
     manifest = corpus.manifest()
@@ -165,6 +183,7 @@ def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -
         | {"steps": trainer.recipe.steps, "seed": trainer.seed},
         "config": asdict(trainer.recipe.config),
         "parameters": trainer.model.num_parameters(),
+        "logit_scale": scale,
         "held_out_bits_per_byte": round(held, 4),
         "xz_bits_per_byte": round(yardstick, 4),
         "ratio_to_xz": round(held / yardstick, 4),

@@ -67,12 +67,14 @@ def test_the_stated_quality_is_real():
 
 
 def test_a_prompt_continues_into_python_that_parses():
-    text = "def read_lines(path):\n"
-    text += ml.LLM("tiny").generate(text, ml.SamplingParams(temperature=0, max_tokens=160))[0].outputs[0].text
-    # The text may stop in the middle of a statement: parse up to the last line that starts at the margin or a blank line.
-    lines = text.splitlines()
-    wholes = [n for n in range(len(lines), 1, -1) if _parses("\n".join(lines[:n]))]
-    assert wholes and wholes[0] >= 4
+    prompt, llm = "def read_lines(path):", ml.LLM("tiny")
+    lengths = []
+    for seed in range(8):
+        params = ml.SamplingParams(temperature=0.6, seed=seed, max_tokens=100)
+        lines = (prompt + llm.generate(prompt, params)[0].outputs[0].text).splitlines()
+        # A text stops in the middle of a statement: take the most lines from the top that are whole Python.
+        lengths.append(max((n for n in range(2, len(lines) + 1) if _parses("\n".join(lines[:n]))), default=0))
+    assert sorted(lengths)[4] >= 4, lengths
 
 
 def _parses(text):

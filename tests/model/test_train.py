@@ -12,7 +12,7 @@ from minillm.model import corpus as corpora
 from minillm.model import train as training
 from minillm.model.corpus import load_corpus, xz_bits_per_byte
 from minillm.model.decoder import Decoder
-from minillm.model.evaluate import bits_per_byte
+from minillm.model.evaluate import SCALES, best_logit_scale, bits_per_byte
 from minillm.model.recipe import PRESETS, TINY, Recipe
 
 SMALL = Recipe(
@@ -193,3 +193,41 @@ def test_presets_are_the_sizes_they_claim():
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(InvalidValue, match="did you mean 'tiny'"):
         training.main(["--preset", "tinny"])
+
+
+def test_the_end_may_be_averaged_with_the_start(corpus, tmp_path):
+    recipe = dataclasses.replace(SMALL, average_with_start=0.25)
+    trainer = training.Trainer(recipe, corpus, 0)
+    start = {n: w.clone() for n, w in trainer.model.state_dict().items()}
+    trainer.advance()
+    end = {n: w.clone() for n, w in trainer.model.state_dict().items()}
+    assert trainer.finish() == 1.0
+    for name, got in trainer.model.state_dict().items():
+        assert torch.allclose(got, 0.75 * end[name] + 0.25 * start[name], atol=1e-6)
+        if name == "embed_tokens.weight":
+            assert not torch.equal(end[name], start[name])
+
+
+def test_calibration_finds_the_scale_that_was_spoilt(corpus):
+    trainer = training.Trainer(SMALL, corpus, 0)
+    for _ in range(8):
+        trainer.advance()
+
+    def best(multiplied_by):
+        with torch.no_grad():
+            trainer.model.norm.weight.mul_(multiplied_by)
+        return best_logit_scale(trainer.model, trainer.tokenizer, trainer.held_out[:3], context=32)
+
+    found = best(1.0)
+    while found == max(SCALES):  # eight steps leave a model too unsure: make it bolder until the best is inside the range
+        found = best(1.3)
+    assert best(found / 0.9) == pytest.approx(0.9, abs=0.021)
+
+
+def test_unread_texts_are_tests_of_the_library(tmp_path):
+    (tmp_path / "test").mkdir()
+    for name in ("test_a", "test_b", "helper"):
+        (tmp_path / "test" / f"{name}.py").write_text(f"# {name}\n" + "x = 1\n" * 500)
+    assert sorted(t.split("\n")[0] for t in corpora.unread_texts(tmp_path)) == ["# test_a", "# test_b"]
+    assert len(corpora.unread_texts(tmp_path, at_most=4_000)) == 1
+    assert corpora.unread_texts(tmp_path / "nowhere") == []
