@@ -219,7 +219,9 @@ def test_calibration_finds_the_scale_that_was_spoilt(corpus):
         return best_logit_scale(trainer.model, trainer.tokenizer, trainer.held_out[:3], context=32)
 
     found = best(1.0)
-    while found == max(SCALES):  # eight steps leave a model too unsure: make it bolder until the best is inside the range
+    while found == max(
+        SCALES
+    ):  # eight steps leave a model too unsure: make it bolder until the best is inside the range
         found = best(1.3)
     assert best(found / 0.9) == pytest.approx(0.9, abs=0.021)
 
