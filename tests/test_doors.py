@@ -233,7 +233,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 def test_grade_tells_a_pass_from_a_failure_and_speaks_json(monkeypatch, capsys):
-    from minillm.lab import grade
+    from minillm.lab.grading import grade
 
     report = SimpleNamespace(passed=False, to_json=lambda: {"exercises": []})
     calls = []
