@@ -19,6 +19,7 @@ _PATH = re.compile(r"(^|[\s=\"'])(/|~|[A-Za-z]:[\\/])")
 
 
 def require_fields(kind: str, cls: type, given: Mapping[str, Any]) -> None:
+    """Raise InvalidValue unless `given` names every field of the dataclass that has no default, and no other."""
     known = {f.name: f for f in dataclasses.fields(cls)}
     optional = {
         name
