@@ -1,9 +1,35 @@
 """Triton kernels, one idea a file, installed as `minillm.kernels`.
 
-The kernels arrive with the Triton and flash-attention lessons. What is here already is `runtime`, which tells in which
-way this machine could run them: compiled on a GPU, interpreted on a CPU, or not at all.
+They compile on a GPU and are interpreted on a CPU, with nothing to choose; `mode()` tells which, and why. Where Triton is
+absent every name can still be read, and calling one says what to use instead. `inspect` compiles any of them for a GPU
+that nobody has.
 """
+
+import sys
+import types
+from typing import Any
 
 from minillm._doors import open_door
 
-__getattr__, __dir__, __all__ = open_door(__name__, {"mode": "minillm.kernels.runtime"})
+_NAMES = {
+    "flash_attention": "minillm.kernels.flash_attention",
+    "flash_attention_varlen": "minillm.kernels.flash_attention_varlen",
+    "inspect": "minillm.kernels.inspect:",
+    "matmul": "minillm.kernels.matmul",
+    "merge_states": "minillm.kernels.merge_states",
+    "mode": "minillm.kernels.runtime",
+    "softmax": "minillm.kernels.softmax",
+}
+__getattr__, __dir__, __all__ = open_door(__name__, _NAMES)
+
+
+class _KernelRoom(types.ModuleType):
+    """Keeps a kernel's name for its function. Importing a file binds the file to the name of its own that it has here."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, types.ModuleType) and not _NAMES.get(name, ":").endswith(":"):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _KernelRoom

@@ -1,0 +1,207 @@
+"""Triton's interpreter, mended and counted.
+
+Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Three things about it
+need mending before a lesson can lean on it, and one needs adding: it computes bfloat16 on the raw bits (silently wrong up
+to 3.9), it patches the language again at every helper call (most of its running time), its 3.6 release cannot loop to a
+bound known only at run time under recent NumPy, and it does not count what it moves. `mend()` sees to all four, once.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minillm.measure.chip import on_chip
+from minillm.measure.counters import charge
+
+_lock = threading.RLock()  # the interpreter keeps the running program's index in a global
+
+
+def widen(bits: np.ndarray) -> np.ndarray:
+    """bfloat16 bit patterns (uint16) -> the same numbers in float32: bfloat16 is float32's upper half."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def narrow(numbers: np.ndarray) -> np.ndarray:
+    """float32 -> bfloat16 bit patterns (uint16), rounded to nearest, ties to even; NaN stays NaN."""
+    numbers = np.ascontiguousarray(numbers, np.float32)
+    bits = numbers.view(np.uint32)
+    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+    return np.where(np.isnan(numbers), np.uint16(0x7FC0), rounded)
+
+
+def mend() -> None:
+    """Patch Triton's interpreter in this process: bfloat16, counters, speed. Safe to call again."""
+    import triton.language as tl
+    from triton.runtime import interpreter
+
+    if getattr(interpreter, "_minillm_mended", False):
+        return
+    interpreter._minillm_mended = True  # type: ignore[attr-defined]
+    _mend_bfloat16(interpreter, tl)
+    _count_traffic(interpreter)
+    _patch_once_a_launch(interpreter)
+
+
+def adopt_language() -> None:
+    """Make the language's own helpers (tl.sum, tl.max, tl.zeros …) interpretable where Triton was imported to compile.
+
+    They are decorated when `triton.language` is first imported, and something else (torch's compiler) may have done that
+    before anybody asked for the interpreter.
+    """
+    import triton.language as tl
+    from triton.runtime.interpreter import InterpretedFunction
+    from triton.runtime.jit import JITFunction
+
+    adopted: dict[int, Any] = {}
+    places = [tl, tl.core, tl.standard, tl.random, tl.math, tl.tensor]
+    for place in places:
+        for name, value in list(vars(place).items()):
+            if type(value) is JITFunction:
+                twin = adopted.setdefault(id(value), InterpretedFunction(value.fn))
+                setattr(place, name, twin)
+
+
+def _mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
+    builder, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
+
+    def is_bf16(x: Any) -> bool:
+        return x.dtype.scalar == tl.bfloat16
+
+    def as_float32(x: Any) -> Any:
+        return handle(widen(x.data), tl.float32) if is_bf16(x) else x
+
+    def as_bfloat16(x: Any) -> Any:
+        return handle(x.data, tl.int1) if x.data.dtype == bool else handle(narrow(x.data), tl.bfloat16)
+
+    def through_float32(original: Any) -> Any:
+        """Whatever an operation takes in bfloat16 it computes in float32 and rounds once; comparisons stay booleans."""
+
+        @functools.wraps(original)
+        def run(self: Any, *args: Any) -> Any:
+            tensors = [a for a in args if isinstance(a, handle)]
+            if not any(map(is_bf16, tensors)):
+                return original(self, *args)
+            return as_bfloat16(original(self, *[as_float32(a) if isinstance(a, handle) else a for a in args]))
+
+        return run
+
+    def constant(self: Any, value: float) -> Any:
+        return handle(narrow(np.array([value], np.float32)), tl.bfloat16)
+
+    def select(self: Any, condition: Any, left: Any, right: Any) -> Any:
+        return handle(np.where(condition.data, left.data, right.data), right.dtype.scalar)
+
+    def cast(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(self: Any, source: Any, target: Any, *rounding: Any) -> Any:
+            if target.scalar == tl.bfloat16:
+                if is_bf16(source):
+                    return source
+                return handle(narrow(source.data.astype(np.float32)), tl.bfloat16)
+            if is_bf16(source):
+                source = as_float32(source)
+                if target.scalar == tl.float32:
+                    return source
+                return original(self, source, target, *rounding)
+            return original(self, source, target, *rounding)
+
+        return run
+
+    def dot(original: Any) -> Any:
+        @functools.wraps(original)
+        def run(self: Any, a: Any, b: Any, accumulator: Any, *rest: Any) -> Any:
+            *batch, m, k = a.data.shape
+            charge(flops=2 * int(np.prod(batch, dtype=np.int64)) * m * k * b.data.shape[-1])
+            return original(self, as_float32(a), as_float32(b), accumulator, *rest)
+
+        return run
+
+    for name in ("binary_op", "unary_op", "ternary_op"):
+        setattr(builder, name, through_float32(getattr(builder, name)))
+    builder.get_bf16 = constant
+    builder.create_select = select
+    builder.cast_impl = cast(builder.cast_impl)
+    builder.create_fp_to_fp = cast(builder.create_fp_to_fp)
+    builder.create_dot = dot(builder.create_dot)
+
+
+def _count_traffic(interpreter: ModuleType) -> None:
+    """Charge every load and store with the elements its mask lets through; unmasked and descriptor forms end up here too."""
+    builder = interpreter.InterpreterBuilder
+    load, store = builder.create_masked_load, builder.create_masked_store
+
+    def width(pointers: Any) -> int:
+        return max(1, pointers.get_element_ty().primitive_bitwidth // 8)
+
+    def let_through(pointers: Any, mask: Any) -> int:
+        return int(np.count_nonzero(np.broadcast_to(mask.data, pointers.data.shape)))
+
+    def counted_load(self: Any, pointers: Any, mask: Any, *rest: Any) -> Any:
+        charge(bytes_loaded=let_through(pointers, mask) * width(pointers))
+        return load(self, pointers, mask, *rest)
+
+    def counted_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
+        charge(bytes_stored=let_through(pointers, mask) * width(pointers))
+        return store(self, pointers, value, mask, *rest)
+
+    builder.create_masked_load = counted_load
+    builder.create_masked_store = counted_store
+
+
+def _patch_once_a_launch(interpreter: ModuleType) -> None:
+    """Run one launch at a time, as one kernel, with the language patched at its start and not again at every helper call.
+
+    What the interpreter copies around a launch is no traffic of the kernel's, so it counts as on chip.
+    """
+    patch, execute = interpreter._patch_lang, interpreter.GridExecutor.__call__
+    launches: list[_Patches] = []
+
+    class Kept:
+        """Stands for a scope that the launch will restore."""
+
+        def restore(self) -> None: ...
+
+    def patch_once(function: Any) -> Any:
+        if not launches:
+            return patch(function)
+        modules = {id(v) for v in function.__globals__.values() if v is interpreter.tl or v is interpreter.tl.core}
+        if not modules or not modules <= launches[-1].modules:
+            scope = patch(function)
+            # Before 3.7 this asked NumPy for the scalar of a one-element array, which NumPy 2.4 refuses.
+            scope.set_attr(interpreter.tl.tensor, "__index__", _first_element)
+            launches[-1].modules |= modules
+            launches[-1].scopes.append(scope)
+        return Kept()
+
+    @functools.wraps(execute)
+    def launch(self: Any, *args: Any, **kwargs: Any) -> None:
+        with _lock, on_chip():
+            launches.append(_Patches())
+            try:
+                execute(self, *args, **kwargs)
+            finally:
+                launches.pop().restore()
+
+    interpreter._patch_lang = patch_once  # type: ignore[attr-defined]
+    interpreter.GridExecutor.__call__ = launch
+
+
+class _Patches:
+    """What one launch has patched: modules by identity, and the scopes that undo it."""
+
+    def __init__(self) -> None:
+        self.modules: set[int] = set()
+        self.scopes: list[Any] = []
+
+    def restore(self) -> None:
+        while self.scopes:
+            self.scopes.pop().restore()
+
+
+def _first_element(tensor: Any) -> int:
+    return int(tensor.handle.data.reshape(-1)[0])
