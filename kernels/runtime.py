@@ -107,7 +107,7 @@ def launch(
     kernel: Any,
     grid: tuple[int, ...],
     *args: Any,
-    tile_steps: int,
+    tile_steps: Callable[[], int],
     smaller: Callable[[int], str],
     num_warps: int = 4,
     num_stages: int = 1,
@@ -115,8 +115,8 @@ def launch(
 ) -> None:
     """Run `kernel` over `grid` in whatever way this machine can; `constants` are its constexpr arguments.
 
-    `tile_steps` is how many loop steps all programs take together, which is what interpreting costs; `smaller(limit)`
-    words a shape that stays under a limit, for the refusal. Raises Unsupported where Triton is absent or the tensors are
+    `tile_steps()` is how many loop steps all programs take together, which is what interpreting costs; `smaller(limit)`
+    words a shape that stays under a limit, for the refusal. Both are asked only where the kernel is interpreted. Raises Unsupported where Triton is absent or the tensors are
     not on the GPU, InvalidValue when interpreting would take too long. An empty grid is no launch.
     """
     rehearsal = _rehearsal.get()
@@ -129,7 +129,7 @@ def launch(
     if here.name == "absent":
         raise Unsupported(f"kernels cannot run here: {here.why}; use backend='tiled', the same loops in torch.")
     if here.name == "interpreter":
-        _refuse_endless(tile_steps, smaller)
+        _refuse_endless(tile_steps(), smaller)
         kernel[grid](*args, **constants)
         return
     _require_gpu_tensors(args)
