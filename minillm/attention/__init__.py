@@ -1,8 +1,8 @@
 """The attention operator in several forms with one meaning; call this module itself, or ask it for a form.
 
 `ml.attention(q, k, v, causal=True)` picks the best form for the machine and the options; `help(ml.attention.attention)`
-tells what the options mean. `naive` is the oracle, readable in one sitting; `sdpa` is torch's fused call, the one to
-beat. `ml.backends()` prints which forms run here, and why the others do not.
+tells what the options mean. `naive` is the oracle, readable in one sitting; `tiled` walks over tiles as a kernel does; `sdpa` is
+torch's fused call, the one to beat. `ml.backends()` prints which forms run here, and why the others do not.
 """
 
 import inspect
@@ -21,6 +21,8 @@ __getattr__, __dir__, __all__ = open_door(
         "naive_attention": "minillm.attention.naive",
         "sdpa": "minillm.attention.sdpa:",
         "sdpa_attention": "minillm.attention.sdpa",
+        "tiled": "minillm.attention.tiled:",
+        "tiled_attention": "minillm.attention.tiled",
     },
 )
 

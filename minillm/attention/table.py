@@ -51,15 +51,28 @@ def _sdpa() -> Backend:
     return Backend("sdpa", True, "torch's fused call; no softcap, no return_lse", options, attend)
 
 
-def _not_yet(name: str) -> Backend:
-    return Backend(name, False, "not in this release: the flash-attention lessons bring it; use 'naive' or 'sdpa'")
+def _tiled() -> Backend:
+    from minillm.attention.tiled import tiled_attention
+
+    return Backend("tiled", True, "the kernel's loops in torch; every option", frozenset(OPTIONS), tiled_attention)
+
+
+def _triton() -> Backend:
+    from minillm.kernels.runtime import mode
+
+    here = mode()
+    if here.name == "absent":
+        return Backend("triton", False, f"{here.why}; use 'tiled'")
+    from minillm.kernels import flash_attention
+
+    return Backend("triton", True, f"flash attention, {here}; no float64", frozenset(OPTIONS), flash_attention)
 
 
 CREATORS: dict[str, Callable[[], Backend]] = {
     "naive": _naive,
-    "tiled": lambda: _not_yet("tiled"),
+    "tiled": _tiled,
     "sdpa": _sdpa,
-    "triton": lambda: _not_yet("triton"),
+    "triton": _triton,
 }
 
 # "auto" takes the first of these that can compute the options asked for.
