@@ -17,13 +17,14 @@ Sources: Milakov and Gimelshein 2018 (online softmax); Dao et al. 2022 and 2023 
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
+from minillm.kernels.attention_tiles import Tiles, choose_tiles
+from minillm.kernels.runtime import architecture, launch, tl, triton
+from minillm.kernels.targets import dot_precision
 
 from minillm.attention.validate import validate
 from minillm.errors import Unsupported, rule_numbers_remedy
-from minillm.kernels.runtime import architecture, launch, tl, triton
 from minillm.measure.tiles import padded_width, tiled_attention_cost
 
 LOG2_E = math.log2(math.e)
@@ -184,58 +185,8 @@ def flash_attention_kernel(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """How a kernel cuts its work: rows of queries and of keys per tile, warps per program, loads in flight."""
-
-    block_l: int
-    block_s: int
-    num_warps: int = 4
-    num_stages: int = 1
-
-
-# By architecture and bytes per element: (widest padded D, tiles), narrowest first. The shapes are those that torch's
-# FlexAttention ships for these GPUs (torch 2.13, inductor's template heuristics), with four warps made eight, or a tile
-# halved, wherever the compiler reported spilled registers or too much shared memory; AMD's are from ROCm's aiter.
-TILES: dict[tuple[str, int], tuple[tuple[int, Tiles], ...]] = {
-    ("sm_80", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(64, 32, 4, 2))),
-    ("sm_90", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 64, 8, 2))),
-    ("sm_100", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 64, 8, 2))),
-    ("sm_120", 2): ((64, Tiles(128, 64, 4, 2)), (128, Tiles(128, 64, 8, 2)), (256, Tiles(64, 32, 4, 2))),
-    ("gfx942", 2): ((128, Tiles(128, 64, 4, 1)), (256, Tiles(64, 32, 4, 1))),
-    ("sm_80", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(64, 32, 8, 2)), (256, Tiles(32, 16, 4, 2))),
-    ("sm_90", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(64, 32, 8, 2)), (256, Tiles(64, 16, 8, 2))),
-    ("sm_100", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(64, 32, 8, 2)), (256, Tiles(64, 16, 8, 2))),
-    ("sm_120", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(64, 32, 8, 1)), (256, Tiles(32, 16, 4, 1))),
-    ("gfx942", 4): ((128, Tiles(64, 32, 4, 1)), (256, Tiles(32, 16, 4, 1))),
-    ("interpreter", 2): ((256, Tiles(64, 64)),),
-    ("interpreter", 4): ((256, Tiles(64, 64)),),
-}
 WIDEST = 256
 DTYPES = (torch.float16, torch.bfloat16, torch.float32)
-
-
-def choose_tiles(target: str, head_dim: int, dtype_bytes: int) -> Tiles:
-    """The table's entry for a target such as "sm_90"; a GPU of the same family borrows its nearest relative's."""
-    rows = TILES[(relative(target), dtype_bytes)]
-    return next(tiles for widest, tiles in rows if padded_width(head_dim) <= widest)
-
-
-def relative(target: str) -> str:
-    """The architecture of the tables that a target is closest to, by shared memory first: sm_89 has as little as sm_120."""
-    if target.startswith("gfx"):
-        return "gfx942"
-    if not target.startswith("sm_"):
-        return target
-    number = int(target.removeprefix("sm_").rstrip("af"))
-    if number in (80, 87):
-        return "sm_80"
-    return "sm_120" if number < 90 or number >= 120 else "sm_90" if number < 100 else "sm_100"
-
-
-def dot_precision(target: str, dtype: torch.dtype) -> str:
-    """How a dot of this dtype multiplies: float32 in three passes of TF32 on NVIDIA, which keeps 2e-5; plainly elsewhere."""
-    return "tf32x3" if dtype == torch.float32 and target.startswith("sm_") else "ieee"
 
 
 def flash_attention(
@@ -332,9 +283,7 @@ def _tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, wind
     return cost.tile_steps
 
 
-def _smaller_shape(
-    B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None, limit: int
-) -> str:
+def _smaller_shape(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None, limit: int) -> str:
     """The largest halving of B, then of H, then of L and S together, that stays within `limit` steps, in words."""
     while _tile_steps(B, L, S, H, tiles, causal, window) > limit and (B, H, L, S) != (1, 1, 1, 1):
         if B > 1:

@@ -1,0 +1,44 @@
+"""How attention kernels cut their work on each GPU: one small table, chosen from by architecture, head width and dtype.
+
+A table and not a search, so that the first call of a shape costs nothing and the same shape always runs the same code.
+"""
+
+from dataclasses import dataclass
+
+from minillm.kernels.targets import relative
+from minillm.measure.tiles import padded_width
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """How a kernel cuts its work: rows of queries and of keys per tile, warps per program, loads in flight."""
+
+    block_l: int
+    block_s: int
+    num_warps: int = 4
+    num_stages: int = 1
+
+
+# By architecture and bytes per element: (widest padded D, tiles), narrowest first. The shapes are those that torch's
+# FlexAttention ships for these GPUs (torch 2.13, inductor's template heuristics), with four warps made eight, or a tile
+# halved, wherever the compiler reported spilled registers or too much shared memory; AMD's are from ROCm's aiter.
+TILES: dict[tuple[str, int], tuple[tuple[int, Tiles], ...]] = {
+    ("sm_80", 2): ((64, Tiles(128, 64, 8, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(64, 64, 8, 2))),
+    ("sm_90", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 64, 8, 2))),
+    ("sm_100", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 32, 8, 2))),
+    ("sm_120", 2): ((64, Tiles(128, 32, 4, 2)), (128, Tiles(128, 64, 8, 2)), (256, Tiles(64, 32, 8, 2))),
+    ("gfx942", 2): ((128, Tiles(128, 64, 4, 1)), (256, Tiles(64, 32, 4, 1))),
+    ("sm_80", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(32, 32, 8, 2)), (256, Tiles(16, 32, 8, 2))),
+    ("sm_90", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(32, 32, 8, 2)), (256, Tiles(16, 32, 8, 2))),
+    ("sm_100", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(32, 32, 8, 2)), (256, Tiles(16, 32, 8, 2))),
+    ("sm_120", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(32, 32, 8, 2)), (256, Tiles(16, 32, 8, 1))),
+    ("gfx942", 4): ((128, Tiles(64, 32, 4, 1)), (256, Tiles(32, 16, 4, 1))),
+    ("interpreter", 2): ((256, Tiles(64, 64)),),
+    ("interpreter", 4): ((256, Tiles(64, 64)),),
+}
+
+
+def choose_tiles(target: str, head_dim: int, dtype_bytes: int) -> Tiles:
+    """The table's entry for a target such as "sm_90"; a GPU of the same family borrows its nearest relative's."""
+    rows = TILES[(relative(target), dtype_bytes)]
+    return next(tiles for widest, tiles in rows if padded_width(head_dim) <= widest)
