@@ -19,12 +19,12 @@ Sources: Milakov and Gimelshein 2018 (online softmax); Dao et al. 2022 and 2023 
 import math
 
 import torch
-from minillm.kernels.attention_tiles import Tiles, choose_tiles
-from minillm.kernels.runtime import architecture, launch, tl, triton
-from minillm.kernels.targets import dot_precision
 
 from minillm.attention.validate import validate
 from minillm.errors import Unsupported, rule_numbers_remedy
+from minillm.kernels.attention_tiles import Tiles, choose_tiles
+from minillm.kernels.runtime import architecture, launch, tl, triton
+from minillm.kernels.targets import dot_precision
 from minillm.measure.tiles import padded_width, tiled_attention_cost
 
 LOG2_E = math.log2(math.e)
