@@ -141,13 +141,13 @@ def _count_traffic(interpreter: ModuleType) -> None:
     def let_through(pointers: Any, mask: Any) -> int:
         return int(np.count_nonzero(np.broadcast_to(mask.data, pointers.data.shape)))
 
-    def counted_load(self: Any, pointers: Any, mask: Any, *rest: Any) -> Any:
+    def counted_load(self: Any, pointers: Any, mask: Any, *rest: Any, **options: Any) -> Any:
         charge(bytes_loaded=let_through(pointers, mask) * width(pointers))
-        return load(self, pointers, mask, *rest)
+        return load(self, pointers, mask, *rest, **options)
 
-    def counted_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any) -> Any:
+    def counted_store(self: Any, pointers: Any, value: Any, mask: Any, *rest: Any, **options: Any) -> Any:
         charge(bytes_stored=let_through(pointers, mask) * width(pointers))
-        return store(self, pointers, value, mask, *rest)
+        return store(self, pointers, value, mask, *rest, **options)
 
     builder.create_masked_load = counted_load
     builder.create_masked_store = counted_store
