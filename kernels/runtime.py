@@ -200,7 +200,7 @@ class _Absent:
 
 def _import_triton() -> tuple[Any, Any]:
     """Triton and its language, ready for this machine's mode. The interpreter's switch must be set before the import."""
-    here = mode().name
+    here = "compiler" if os.environ.get("MINILLM_COMPILE_ONLY") else mode().name
     if here == "absent":
         return _Absent(), _Absent()
     imported_to_compile = "triton.language" in sys.modules and not os.environ.get("TRITON_INTERPRET")

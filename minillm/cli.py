@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     _add_doctor(commands)
     _add_generate(commands)
+    _add_inspect(commands)
     _add_lesson(commands)
     _add_grade(commands)
     _add_bench(commands)
@@ -67,6 +68,21 @@ def _add_generate(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("--seed", type=int, help="the same seed writes the same text")
     parser.add_argument("--stop", action="append", help="end before this text; may be given more than once")
     parser.set_defaults(run=_generate)
+
+
+def _add_inspect(commands: argparse._SubParsersAction) -> None:
+    parser = commands.add_parser(
+        "inspect", help="compile a kernel for a GPU you need not have, and see what became of it"
+    )
+    parser.add_argument("kernel", help="flash_attention, flash_backward, softmax, matmul …")
+    parser.add_argument("--target", action="append", help="sm_90, gfx942 …; may be given more than once (default: all)")
+    parser.add_argument("--dtype", default="bf16", help="fp16, bf16 or fp32 (default: %(default)s)")
+    parser.add_argument("--head-dim", type=int, default=128, help="head width D, for attention (default: %(default)s)")
+    parser.add_argument("--causal", action="store_true", help="mask the future, for attention")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--stage", help="print this stage's text: ttir, ttgir, llir, ptx, sass or amdgcn")
+    shown.add_argument("--json", action="store_true", help="print JSON: a list of reports, every stage's text included")
+    parser.set_defaults(run=_inspect)
 
 
 def _add_lesson(commands: argparse._SubParsersAction) -> None:
@@ -113,6 +129,19 @@ def _generate(options: argparse.Namespace) -> None:
         print(text + piece.text, end="", flush=True)
         text = ""
     print(text)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from minillm.kernels import inspect
+    from minillm.kernels.named_calls import named_call
+
+    call = named_call(options.kernel, dtype=options.dtype, head_dim=options.head_dim, causal=options.causal)
+    jobs = [job for target in options.target or inspect.TARGETS for job in inspect.call_jobs(call, target=target)]
+    reports = inspect.all_or_raise(jobs)
+    if options.json:
+        print(json.dumps([report.to_json() for report in reports], indent=2, ensure_ascii=False))
+    else:
+        print("\n\n".join(report.stage(options.stage) if options.stage else str(report) for report in reports))
 
 
 def _lesson(options: argparse.Namespace) -> None:

@@ -1,0 +1,86 @@
+"""The kernels by name, each with an example call of a realistic size, for who wants to look at one from a terminal.
+
+The calls are made on "meta" tensors, which have shapes and no memory: nothing is computed, only compiled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+
+from minillm import kernels
+from minillm.errors import unknown_name
+
+DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
+Call = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a named call is made with. Attention shapes: B 4, L = S 4096, H 32, G 8."""
+
+    dtype: str = "bf16"
+    head_dim: int = 128
+    causal: bool = False
+
+    def empty(self, *shape: int, dtype: torch.dtype | None = None) -> torch.Tensor:
+        return torch.empty(shape, dtype=dtype or DTYPES[self.dtype], device="meta")
+
+    def qkv(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """q (B, L, H, D), k and v (B, S, G, D)."""
+        return self.empty(4, 4096, 32, self.head_dim), *(self.empty(4, 4096, 8, self.head_dim) for _ in range(2))
+
+
+def _flash_attention(example: Example) -> Call:
+    return partial(kernels.flash_attention, *example.qkv(), causal=example.causal)
+
+
+def _flash_attention_varlen(example: Example) -> Call:
+    q, k, v = (x.flatten(0, 1) for x in example.qkv())  # (T, H, D), (T, G, D)
+    ends = example.empty(5, dtype=torch.int32)
+    return partial(kernels.flash_attention_varlen, q, k, v, ends, ends, 4096, 4096, causal=example.causal)
+
+
+def _flash_backward(example: Example) -> Call:
+    from minillm.kernels.flash_backward import flash_backward
+
+    q, k, v = example.qkv()
+    lse = example.empty(4, 32, 4096, dtype=torch.float32)
+    return partial(flash_backward, q, k, v, torch.empty_like(q), lse, torch.empty_like(q), causal=example.causal)
+
+
+def _merge_states(example: Example) -> Call:
+    q, _, _ = example.qkv()
+    lse = example.empty(4, 32, 4096, dtype=torch.float32)
+    return partial(kernels.merge_states, [q, q], [lse, lse])
+
+
+def _softmax(example: Example) -> Call:
+    return partial(kernels.softmax, example.empty(16384, 8192))
+
+
+def _matmul(example: Example) -> Call:
+    return partial(kernels.matmul, example.empty(8192, 8192), example.empty(8192, 8192))
+
+
+NAMED_CALLS: dict[str, Callable[[Example], Call]] = {
+    "flash_attention": _flash_attention,
+    "flash_attention_varlen": _flash_attention_varlen,
+    "flash_backward": _flash_backward,
+    "merge_states": _merge_states,
+    "softmax": _softmax,
+    "matmul": _matmul,
+}
+
+
+def named_call(name: str, *, dtype: str = "bf16", head_dim: int = 128, causal: bool = False) -> Call:
+    """A kernel's name -> a call without arguments that would launch it; raises InvalidValue for an unknown name or dtype."""
+    if name not in NAMED_CALLS:
+        raise unknown_name("kernel", name, NAMED_CALLS)
+    if dtype not in DTYPES:
+        raise unknown_name("dtype", dtype, DTYPES)
+    return NAMED_CALLS[name](Example(dtype, head_dim, causal))
