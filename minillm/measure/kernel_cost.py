@@ -6,7 +6,6 @@ multiplies its full size; what a tile's neighbours have read is read again, from
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from minillm.measure.attention_cost import Bytes
@@ -48,38 +47,4 @@ def matmul_cost(
     tiles_m, tiles_n = -(-M // block_m), -(-N // block_n)
     steps = tiles_m * tiles_n * -(-K // block_k)
     loaded = (tiles_n * M * K + tiles_m * K * N) * dtype_bytes
-    return MatmulCost(
-        Bytes(loaded, M * N * dtype_bytes), 2 * steps * block_m * block_n * block_k, 2 * M * N * K, steps
-    )
-
-
-@dataclass(frozen=True)
-class PanelLoads:
-    """Operand panels that tiles ask for, and how many different ones: what an L2 cache can save is the difference.
-
-    A panel is one tile's worth of rows of a, or of columns of b, along the whole of K.
-    """
-
-    requested: int
-    distinct: int
-
-
-def panel_loads(tiles: Iterable[tuple[int, int]]) -> PanelLoads:
-    """(row, column) of output tiles that are worked on together -> the panels of a and b they load, in panels.
-
-    Each tile asks for one panel of a and one of b; tiles of one row share the first, tiles of one column the second.
-    """
-    together = list(tiles)
-    distinct = len({row for row, _ in together}) + len({column for _, column in together})
-    return PanelLoads(2 * len(together), distinct)
-
-
-def l2_loads(order: Sequence[tuple[int, int]], *, wave: int) -> PanelLoads:
-    """Output tiles in the order they start, `wave` at a time -> the panels all waves ask for, and those each has to fetch.
-
-    A model of an L2 cache that holds what one wave of programs (one a multiprocessor) shares and forgets it with the
-    next: `distinct` is then what reaches memory. It ignores that waves overlap and that a large cache remembers longer.
-    """
-    require_whole(wave=wave)
-    waves = [panel_loads(order[start : start + wave]) for start in range(0, len(order), wave)]
-    return PanelLoads(sum(w.requested for w in waves), sum(w.distinct for w in waves))
+    return MatmulCost(Bytes(loaded, M * N * dtype_bytes), 2 * steps * block_m * block_n * block_k, 2 * M * N * K, steps)
