@@ -11,6 +11,7 @@ from attention_cases import tensors
 import minillm as ml
 from minillm.attention import naive, sdpa, table
 from minillm.errors import InvalidType, InvalidValue, Unsupported
+from minillm.kernels import mode, runtime
 
 
 def test_the_module_is_the_operator_and_still_a_module():
@@ -32,10 +33,10 @@ def test_help_shows_the_contract():
 def test_the_table_prints_what_is_here_and_why_not():
     rows = ml.backends()
     assert list(rows) == ["naive", "tiled", "sdpa", "triton"]
-    assert [rows[name].available for name in rows] == [True, False, True, False]
+    assert [rows[name].available for name in ("naive", "tiled", "sdpa")] == [True, True, True]
+    assert rows["triton"].available == (mode().name != "absent") and mode().why in rows["triton"].why
     lines = repr(rows).splitlines()
     assert lines[0].split() == ["name", "available", "why"] and len(lines) == 5
-    assert "use 'naive' or 'sdpa'" in rows["triton"].why
     assert "naive" in rows and "sdap" not in rows
 
 
@@ -71,15 +72,18 @@ def test_a_new_backend_is_one_function_and_one_line(monkeypatch):
     table.find_backend.cache_clear()
 
 
-def test_unknown_and_unavailable_backends_say_what_to_use():
+def test_unknown_and_unavailable_backends_say_what_to_use(monkeypatch):
     q, k, v = tensors(3, 5)
     with pytest.raises(InvalidValue, match=r"unknown backend 'sdap' \(did you mean 'sdpa'\?\); known: naive, .*auto"):
         ml.attention(q, k, v, backend="sdap")
     with pytest.raises(InvalidType, match="backend must be a name"):
         ml.attention(q, k, v, backend=None)
-    for name in ("tiled", "triton"):
-        with pytest.raises(Unsupported, match=f"'{name}' is not available: not in this release"):
-            ml.attention(q, k, v, backend=name)
+    monkeypatch.setattr(runtime, "_triton_is_installed", lambda: False)
+    table.find_backend.cache_clear()
+    with pytest.raises(Unsupported, match=r"'triton' is not available: Triton .*; use 'tiled'"):
+        ml.attention(q, k, v, backend="triton")
+    assert not ml.backends()["triton"].available and str(ml.backends()["triton"]).split()[1] == "no"
+    table.find_backend.cache_clear()
 
 
 def test_an_option_the_backend_lacks_names_one_that_has_it():

@@ -80,7 +80,7 @@ def with_sinks(plan, H):
 
 def packed(x):
     """The middle third of a packed QKV tensor: (B, L, 3, H, D)."""
-    memory = torch.full((*x.shape[:2], 3, *x.shape[2:]), math.nan, dtype=x.dtype)
+    memory = x.new_full((*x.shape[:2], 3, *x.shape[2:]), math.nan)
     memory[:, :, 1] = x
     return memory[:, :, 1]
 
@@ -92,14 +92,14 @@ def heads_first(x):
 
 def every_other(x):
     """No axis contiguous, the last least of all."""
-    memory = torch.full([2 * n for n in x.shape], math.nan, dtype=x.dtype)
+    memory = x.new_full([2 * n for n in x.shape], math.nan)
     memory[::2, 1::2, ::2, 1::2] = x
     return memory[::2, 1::2, ::2, 1::2]
 
 
 def padded(x):
     """A window into memory with NaN on every side."""
-    memory = torch.full([n + 3 for n in x.shape], math.nan, dtype=x.dtype)
+    memory = x.new_full([n + 3 for n in x.shape], math.nan)
     inside = memory[1:-2, 2:-1, 1:-2, 2:-1]
     inside.copy_(x)
     return inside
