@@ -67,7 +67,7 @@ def time_call(call: Call, *, min_seconds: float = 0.2, label: str = "") -> Timin
     """
     require_positive(min_seconds=min_seconds)
     measured = _timer(call, label).blocked_autorange(min_run_time=min_seconds)
-    return _timing(label, measured.times, measured.number_per_run)
+    return timing_of(label, measured.times, measured.number_per_run)
 
 
 def compare_calls(calls: Mapping[str, Call], *, min_seconds: float = 0.2, rounds: int = 10) -> Comparison:
@@ -92,7 +92,7 @@ def compare_calls(calls: Mapping[str, Call], *, min_seconds: float = 0.2, rounds
         for name, timer in timers.items():
             times[name].append(timer.timeit(repeats[name]).median)
     baseline = next(iter(timers))
-    timings = {name: _timing(name, times[name], repeats[name]) for name in timers}
+    timings = {name: timing_of(name, times[name], repeats[name]) for name in timers}
     ratios = {name: Ratio(*_percentiles(np.divide(times[name], times[baseline]))) for name in timers}
     return Comparison(baseline, timings, ratios)
 
@@ -110,7 +110,8 @@ def _repeats(timer: Timer, seconds: float) -> int:
     return max(1, round(seconds / max(timer.timeit(1).median, 1e-9)))
 
 
-def _timing(label: str, times: Sequence[float], runs_per_block: int) -> Timing:
+def timing_of(label: str, times: Sequence[float], runs_per_block: int) -> Timing:
+    """Seconds per call of each timed block -> their percentiles."""
     return Timing(label, *_percentiles(times), blocks=len(times), runs=len(times) * runs_per_block)
 
 

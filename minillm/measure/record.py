@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from minillm.errors import FileProblem, InvalidValue, rule_numbers_remedy
-from minillm.measure.record_rules import require_date, require_fields, require_number, require_table, require_text
+from minillm.measure.record_rules import (
+    require_date,
+    require_fields,
+    require_kind,
+    require_number,
+    require_table,
+    require_text,
+)
 
 SCHEMA = 1
 UNITS = {"bandwidth": "B/s", "bytes": "B", "error": "largest absolute difference", "rate": "FLOP/s", "time": "s"}
@@ -27,7 +34,8 @@ class Measurement:
     """One operator on one backend at one shape: p20, p50, p80 in seconds, and what it moved and multiplied.
 
     `shape` maps the workbook's letters to sizes. `ratio_to_torch` is the time of `best_torch`, the best torch call of the
-    same run, over this one's: above 1 is faster than torch. `max_error` is the largest absolute difference from float64.
+    same run, over this one's: above 1 is faster than torch. `max_error` is the largest absolute difference from float64,
+    `rms_error` the root mean square of the differences over that of the float64 values: a relative error.
     Raises InvalidValue naming the field that breaks its rule.
     """
 
@@ -44,24 +52,21 @@ class Measurement:
     best_torch: str | None = None
     ratio_to_torch: float | None = None
     max_error: float | None = None
+    rms_error: float | None = None
     options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("operator", "backend", "dtype"):
-            require_text(name, getattr(self, name))
+        _require_case(self)
         require_text("best_torch", self.best_torch, optional=True)
         for name in ("p20", "p50", "p80", "runs"):
             require_number(name, getattr(self, name))
         for name in ("bytes_moved", "flops", "ratio_to_torch"):
             require_number(name, getattr(self, name), optional=True)
-        require_number("max_error", self.max_error, optional=True, zero=True)
+        for name in ("max_error", "rms_error"):
+            require_number(name, getattr(self, name), optional=True, zero=True)
         if not self.p20 <= self.p50 <= self.p80:
             numbers = f"{self.p20}, {self.p50}, {self.p80}"
             raise InvalidValue(rule_numbers_remedy("percentiles must rise, p20 <= p50 <= p80", numbers, "sort them"))
-        require_table("shape", self.shape)
-        for letter, size in self.shape.items():
-            require_number(f"shape[{letter!r}]", size)
-        require_table("options", self.options, empty=True)
         if (self.ratio_to_torch is None) != (self.best_torch is None):
             raise InvalidValue("best_torch and ratio_to_torch go together: a ratio names what it is a ratio to.")
 
@@ -77,11 +82,40 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Untimed:
+    """An operator, backend and shape that the run came to and did not time, and the reason: no number stands in for it.
+
+    Raises InvalidValue naming the field that breaks its rule.
+    """
+
+    operator: str
+    backend: str
+    dtype: str
+    shape: Mapping[str, int]
+    reason: str
+    options: Mapping[str, bool | int | float | str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _require_case(self)
+        require_text("reason", self.reason)
+
+
+def _require_case(case: Measurement | Untimed) -> None:
+    for name in ("operator", "backend", "dtype"):
+        require_text(name, getattr(case, name))
+    require_table("shape", case.shape)
+    for letter, size in case.shape.items():
+        require_number(f"shape[{letter!r}]", size)
+    require_table("options", case.options, empty=True)
+
+
+@dataclass(frozen=True)
 class Record:
     """One run on one machine: what it is, what it can do at best (measured in the same run), and the measurements.
 
     `copy_bytes_per_s` counts both directions of a device copy; `matmul_flops_per_s` is a large matrix product by dtype.
-    `date` is ISO 8601 with its offset, `commit` a git hash. No host names and no paths: InvalidValue refuses the latter.
+    `untimed` says what was left out, and why. `date` is ISO 8601 with its offset, `commit` a git hash. No host names and
+    no paths: InvalidValue refuses the latter.
     """
 
     device: str
@@ -94,6 +128,7 @@ class Record:
     matmul_flops_per_s: Mapping[str, float]
     measurements: tuple[Measurement, ...]
     system: str | None = None
+    untimed: tuple[Untimed, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("device", "commit", "date", "command"):
@@ -114,6 +149,8 @@ class Record:
             require_number(f"matmul_flops_per_s[{dtype!r}]", rate)
         if not self.measurements:
             raise InvalidValue("measurements must not be empty: a record without a number records nothing.")
+        require_kind("measurements", self.measurements, Measurement)
+        require_kind("untimed", self.untimed, Untimed)
 
     def fraction_of_copy(self, measurement: Measurement) -> float | None:
         """Achieved bytes/s over the copy measured in the same run, or None."""
@@ -177,12 +214,15 @@ def _record(content: Any) -> Record:
         if (given := facts.pop(key, None)) != expected:
             raise InvalidValue(rule_numbers_remedy(f"{key} must be {expected}", repr(given), "measure again"))
     require_fields("record", Record, facts)
-    if not isinstance(facts["measurements"], list):
-        raise InvalidValue(rule_numbers_remedy("measurements must be a list", repr(facts["measurements"]), "use []"))
-    return Record(**facts | {"measurements": tuple(map(_measurement, facts["measurements"]))})
+    rows = {"measurements": (Measurement, "measurement"), "untimed": (Untimed, "case not timed")}
+    lists = {name: _rows(name, facts.get(name, []), *kind) for name, kind in rows.items()}
+    return Record(**facts | lists)
 
 
-def _measurement(content: Any) -> Measurement:
-    require_table("a measurement", content)
-    require_fields("measurement", Measurement, content)
-    return Measurement(**content)
+def _rows(name: str, content: Any, cls: type, kind: str) -> tuple[Any, ...]:
+    if not isinstance(content, list):
+        raise InvalidValue(rule_numbers_remedy(f"{name} must be a list", repr(content), "use []"))
+    for row in content:
+        require_table(f"a {kind}", row)
+        require_fields(kind, cls, row)
+    return tuple(cls(**row) for row in content)

@@ -62,6 +62,14 @@ def require_table(name: str, value: Any, *, empty: bool = False) -> None:
         )
 
 
+def require_kind(name: str, values: Any, cls: type) -> None:
+    """A tuple of nothing but `cls`."""
+    if not isinstance(values, tuple) or not all(isinstance(value, cls) for value in values):
+        raise InvalidValue(
+            rule_numbers_remedy(f"{name} must be a tuple of {cls.__name__}", repr(values), "write (row, ...)")
+        )
+
+
 def require_date(value: str) -> None:
     """ISO 8601 with an offset from UTC, such as 2026-01-31T12:00:00Z."""
     try:

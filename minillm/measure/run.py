@@ -12,12 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from minillm.measure.hardware import Hardware, describe_this_machine
-from minillm.measure.record import Measurement, Record, save_record
+from minillm.measure.record import Measurement, Record, Untimed, save_record
 
 RECORDS = Path(__file__).parent / "records"
 
 
-def record_run(measurements: Sequence[Measurement], ceilings: Hardware, command: str) -> Record:
+def record_run(
+    measurements: Sequence[Measurement], ceilings: Hardware, command: str, *, untimed: Sequence[Untimed] = ()
+) -> Record:
     """Measurements and the ceilings of the same run -> a Record of this machine, dated now, at the checkout's commit.
 
     The device is the one the ceilings were measured on: on a GPU machine a CPU benchmark is still a record of the CPU.
@@ -34,6 +36,7 @@ def record_run(measurements: Sequence[Measurement], ceilings: Hardware, command:
         copy_bytes_per_s=ceilings.bandwidth_bytes_per_s,
         matmul_flops_per_s=dict(ceilings.matmul_flops_per_s),
         measurements=tuple(measurements),
+        untimed=tuple(untimed),
     )
 
 

@@ -12,6 +12,7 @@ from minillm.errors import FileProblem, InvalidType, InvalidValue
 from minillm.measure import (
     Measurement,
     Record,
+    Untimed,
     compare_calls,
     hardware,
     load_record,
@@ -73,8 +74,10 @@ MEASUREMENT = Measurement(
     best_torch="scaled_dot_product_attention",
     ratio_to_torch=1.1,
     max_error=0.001,
+    rms_error=0.002,
     options={"causal": True},
 )
+UNTIMED = Untimed("softmax", "triton", "bfloat16", {"B": 4, "N": 8}, "interpreted: not timed")
 RECORD = Record(
     device="NVIDIA H200",
     driver="570.1",
@@ -85,6 +88,7 @@ RECORD = Record(
     copy_bytes_per_s=4.0e12,
     matmul_flops_per_s={"bfloat16": 8.0e14},
     measurements=(MEASUREMENT,),
+    untimed=(UNTIMED,),
 )
 
 
@@ -139,8 +143,10 @@ BAD_MEASUREMENT = {
     "best_torch": [None, ""],
     "ratio_to_torch": [None, 0],
     "max_error": [-1, float("nan")],
+    "rms_error": [-1, float("inf")],
     "options": [[1]],
 }
+BAD_UNTIMED = {"operator": [""], "backend": [None], "shape": [{}], "options": [3], "reason": ["", None, "see /tmp/log"]}
 BAD_RECORD = {
     "device": ["", "/dev/nvidia0"],
     "driver": ["", 5],
@@ -151,7 +157,8 @@ BAD_RECORD = {
     "command": ["", "python /home/me/bench.py", "python ~/bench.py", "OUT=/tmp/x make bench"],
     "copy_bytes_per_s": [0, None],
     "matmul_flops_per_s": [{}, {"bfloat16": -1}],
-    "measurements": [(), []],
+    "measurements": [(), [], (UNTIMED,)],
+    "untimed": [None, (MEASUREMENT,)],
 }
 
 
@@ -159,6 +166,21 @@ BAD_RECORD = {
 def test_each_malformed_measurement_is_refused_by_name(name, bad):
     with pytest.raises(InvalidValue, match=name):
         dataclasses.replace(MEASUREMENT, **{name: bad})
+
+
+@pytest.mark.parametrize(("name", "bad"), [(n, b) for n, values in BAD_UNTIMED.items() for b in values])
+def test_each_malformed_case_that_was_not_timed_is_refused_by_name(name, bad):
+    with pytest.raises(InvalidValue, match=name):
+        dataclasses.replace(UNTIMED, **{name: bad})
+
+
+def test_a_record_made_before_cases_could_go_untimed_still_reads(tmp_path):
+    save_record(RECORD, tmp_path / "a.json")
+    content = json.loads((tmp_path / "a.json").read_text())
+    del content["untimed"], content["measurements"][0]["rms_error"]
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    again = load_record(tmp_path / "a.json")
+    assert again.untimed == () and again.measurements[0].rms_error is None
 
 
 @pytest.mark.parametrize(("name", "bad"), [(n, b) for n, values in BAD_RECORD.items() for b in values])
@@ -184,6 +206,8 @@ def test_a_file_without_a_field_is_refused_with_its_name(tmp_path, name):
         (lambda c: c.update(units={"time": "ms"}), "units must be"),
         (lambda c: c.update(measurements={}), "measurements must be a list"),
         (lambda c: c["measurements"].append(3), "a measurement must be a table"),
+        (lambda c: c.update(untimed=3), "untimed must be a list"),
+        (lambda c: c["untimed"][0].pop("reason"), "case not timed lacks .*reason"),
         (lambda c: c["measurements"][0].pop("p50"), "p50"),
         (lambda c: c["measurements"][0].update(p95=1), "p95"),
         (lambda c: c["measurements"][0].update(p20=9), "p20 <= p50 <= p80"),
