@@ -384,6 +384,13 @@ def test_formulas_are_judged_with_their_unit():
         assert not verdict(lambda n, c, odd=odd: odd, signature="f(n, c)", values=(case,)).passed
 
 
+def test_only_an_infinity_is_near_an_infinity():
+    case = Numbers("nothing seen", (1,), want=-float("inf"))
+    assert verdict(lambda n: -float("inf"), signature="f(n)", values=(case,)).passed
+    for odd in (-1e30, 0.0, float("inf"), float("nan")):
+        assert not verdict(lambda n, odd=odd: odd, signature="f(n)", values=(case,)).passed
+
+
 def test_true_is_not_the_number_one():
     assert not verdict(lambda n: True, signature="f(n)", values=(Numbers("one", (1,), want=1),)).passed
 

@@ -6,6 +6,7 @@ ones.
 
 from __future__ import annotations
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -142,8 +143,9 @@ def _tensor_difference(got: torch.Tensor, want: torch.Tensor, meaning: str, tole
 def _number_difference(got: Any, want: Any, meaning: str, tolerance, unit: str) -> Finding | None:
     value = _as_number(got)
     relative, absolute = tolerance or (1e-6, 0.0)
-    # `not (… <= …)` also rejects NaN, which compares false with everything.
-    if value is not None and (value == want or abs(value - want) <= absolute + relative * abs(want)):
+    # NaN compares false with everything; an infinity is near nothing but itself, whatever the tolerance times it may be.
+    near = value is not None and abs(value - want) <= absolute + relative * abs(want) < math.inf
+    if value is not None and (value == want or near):
         return None
     suffix = f" {unit}" if unit else ""
     facts = [("got", number_text(value) + suffix), ("want", number_text(want) + suffix)]
