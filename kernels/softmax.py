@@ -17,10 +17,10 @@ Source: Milakov and Gimelshein 2018 (online softmax).
 from dataclasses import dataclass
 
 import torch
-from minillm.kernels.operands import require_operand
-from minillm.kernels.runtime import architecture, launch, tl, triton
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.kernels.operands import require_operand
+from minillm.kernels.runtime import architecture, launch, tl, triton
 
 # The widest row that is held on chip: 32 float32 a thread at 16 warps. Wider ones spill.
 MAX_RESIDENT = 16_384

@@ -8,9 +8,8 @@ and needs far fewer different panels of both. The kernels and the lesson's pictu
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from minillm.kernels.runtime import tl, triton
-
 from minillm.errors import unknown_name
+from minillm.kernels.runtime import tl, triton
 from minillm.measure.numbers import require_positive, require_whole
 
 # Rows of tiles in a group. A wave of 132 programs then covers 8 x 16.5 tiles: 24.5 panels; row by row it can need 132.

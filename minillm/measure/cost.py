@@ -15,6 +15,7 @@ from minillm.measure.attention_cost import (
     score_bytes,
     visible_pairs,
 )
+from minillm.measure.kernel_cost import MatmulCost, matmul_cost, softmax_bytes
 from minillm.measure.model_cost import (
     decode_flops_per_token,
     matrix_parameters,
@@ -34,6 +35,7 @@ from minillm.measure.numbers import require_positive
 __all__ = [
     "AttentionFlops",
     "Bytes",
+    "MatmulCost",
     "Step",
     "arithmetic_intensity",
     "attention_bytes",
@@ -41,6 +43,7 @@ __all__ = [
     "decode_flops_per_token",
     "ideal_attention_bytes",
     "kv_cache_bytes",
+    "matmul_cost",
     "matrix_parameters",
     "naive_attention_steps",
     "parameter_count",
@@ -49,6 +52,7 @@ __all__ = [
     "ridge_point",
     "roofline_time",
     "score_bytes",
+    "softmax_bytes",
     "textbook_attention_steps",
     "visible_pairs",
     "weight_bytes",
