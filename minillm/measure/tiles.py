@@ -53,6 +53,31 @@ def key_range(
 
 
 @dataclass(frozen=True)
+class QueryRange(KeyRange):
+    """The queries that may see one block of keys, cut at tiles in the same way; `tiles(block_l)` walks over them."""
+
+
+def query_range(
+    s_tile: int, L: int, S: int, block_l: int, block_s: int, *, causal: bool = False, window: int | None = None
+) -> QueryRange:
+    """The query rows, of L, that may see keys s_tile * block_s …, in tiles of `block_l`: `key_range` asked the other way.
+
+    A tile is whole when every row of it sees every key: from the last key's own row on if causal, up to the row whose
+    window ends at the first key if there is one. The last tile of keys is never whole if the keys' end cuts it short.
+    """
+    first = s_tile * block_s - (S - L)  # rows that stand at the block's first and last key
+    last = min((s_tile + 1) * block_s, S) - 1 - (S - L)
+    start = max(first, 0) // block_l * block_l if causal else 0
+    full_start = (max(last, 0) + block_l - 1) // block_l * block_l if causal else 0
+    end = L if window is None else min(max(last + window, 0), L)
+    full_end = (L if window is None else min(max(first + window, 0), L)) // block_l * block_l
+    if (s_tile + 1) * block_s > S:
+        full_end = start
+    full_end = max(full_end, start)
+    return QueryRange(start, min(full_start, full_end), full_end, end)
+
+
+@dataclass(frozen=True)
 class TiledCost:
     """What a tiled attention moves and multiplies: bytes, FLOPs of the dots as issued, and steps of the inner loop."""
 
