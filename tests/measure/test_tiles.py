@@ -46,7 +46,7 @@ def test_every_visible_key_is_visited_once_and_only_whole_tiles_go_unmasked(case
 @settings(max_examples=300)
 @given(CASES)
 def test_no_tile_is_visited_in_vain_and_none_masked_that_is_whole(case):
-    S, block_s = case["S"], case["block_s"]
+    block_s = case["block_s"]
     for q_tile, seen in blocks(**case):
         for start, masked in key_range(q_tile, **case).tiles(block_s):
             tile = seen[:, start : start + block_s]
