@@ -65,12 +65,10 @@ def extreme_logits(softmax):
         for block in BLOCKS:
             compare(softmax, far_apart.to(dtype), f"{dtype} rows far apart {block}", block=block)
         for shift in (-200.0, 100.0):
-            x = (numbers(5, 70) * 10 + shift).to(dtype)
-            rising = torch.arange(70.0).mul(4).add(shift).to(dtype)[None]
+            rising = torch.arange(70.0)[None] * 4
+            x = torch.cat([rising, rising.flip(-1), numbers(3, 70) * 10]).add(shift).to(dtype)
             for block in BLOCKS:
                 compare(softmax, x, f"{dtype} {shift} {block}", block=block)
-                compare(softmax, rising, f"{dtype} rising {shift} {block}", block=block)
-                compare(softmax, rising.flip(-1).contiguous(), f"{dtype} falling {shift} {block}", block=block)
 
 
 @check
@@ -125,7 +123,7 @@ def strides(softmax):
         "flipped axes": x.transpose(0, 1)[1:, :, ::2],
     }
     for name, view in views.items():
-        for block in BLOCKS:
+        for block in BLOCKS[:2]:
             compare(softmax, view, f"{name} {block}", block=block)
 
 
