@@ -50,7 +50,7 @@ def _flash_backward(example: Example) -> Call:
 
     q, k, v = example.qkv()
     lse = example.empty(4, 32, 4096, dtype=torch.float32)
-    return partial(flash_backward, q, k, v, torch.empty_like(q), lse, torch.empty_like(q), causal=example.causal)
+    return partial(flash_backward, torch.empty_like(q), q, k, v, torch.empty_like(q), lse, causal=example.causal)
 
 
 def _merge_states(example: Example) -> Call:

@@ -16,6 +16,7 @@ import sample_kernels
 import minillm as ml
 from minillm.errors import InvalidType, InvalidValue, Unsupported
 from minillm.kernels import compiling, inspect
+from minillm.kernels.assembly import Resources, count_instructions, read_resources
 from minillm.kernels.runtime import launch
 from minillm.kernels.runtime import tl as language
 from minillm.kernels.runtime import triton as compiler
@@ -84,6 +85,42 @@ def test_spills_are_seen_both_by_the_assembler_and_in_the_disassembly(reports):
     for report in reports.values():
         moved = report.instructions.get("local_load", 0) + report.instructions.get("local_store", 0)
         assert (report.spill_bytes > 0) == (moved > 0), report
+
+
+def test_instructions_are_told_apart():
+    sass = """\
+        /*0000*/              @!P0 LDGSTS.E.BYPASS.LTC128B.128 [R1], desc[UR4][R2.64] ;
+        /*0010*/                   LDGSTS.E.LTC128B.64 [R1], desc[UR4][R2.64] ;
+        /*0020*/                   LDGDEPBAR ;
+        /*0030*/             @UP1 UTMALDG.2D [UR4], [UR6] ;
+        /*0040*/                   LDG.E.128 R4, desc[UR4][R2.64] ;
+        /*0050*/                   LDSM.16.M88.4 R4, [R8] ;
+        /*0060*/                   HMMA.16816.F32.BF16 R4, R8, R12, R4 ;
+        /*0070*/                   HGMMA.64x64x16.F32 R24, gdesc[UR4], !UPT ;
+        /*0080*/                   UTCHMMA gdesc[UR4], gdesc[UR6], tmem[UR8] ;
+        /*0090*/                   STL.64 [R1], R2 ;
+        /*00a0*/                   LDL R2, [R1] ;"""
+    amd = """\
+\tbuffer_load_dwordx4 v[0:3], v4, s[0:3], 0 offen
+\tbuffer_load_dwordx4 v4, s[0:3], 0 offen lds
+\tglobal_load_dwordx4 v[0:3], v4, s[0:1]
+\tv_mfma_f32_32x32x8_bf16 v[0:15], v[16:17], v[18:19], v[0:15]
+\tscratch_store_dword off, v1, s32"""
+    found = {name: n for name, n in count_instructions({"sass": sass}).items() if n}
+    once = "async_copy_16 async_copy_small tma_load global_load shared_load mma_sync wgmma tcgen05_mma local_store local_load"
+    assert found == dict.fromkeys(once.split(), 1)
+    found = {name: n for name, n in count_instructions({"amdgcn": amd}).items() if n}
+    assert found == {"async_copy_16": 1, "global_load": 2, "mfma": 1, "local_store": 1}
+
+
+def test_spills_are_stores_and_loads_of_all_functions():
+    log = """\
+    16 bytes stack frame, 12 bytes spill stores, 20 bytes spill loads
+ptxas info    : Used 96 registers, used 1 barriers
+    0 bytes stack frame, 4 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 40 registers"""
+    assert read_resources({"sass": ""}, log) == Resources(96, 36)
+    assert read_resources({"amdgcn": "  .vgpr_count:     300\n  .vgpr_spill_count: 3\n"}, "") == Resources(300, 12)
 
 
 def test_without_alignment_the_wide_copies_vanish(reports):
