@@ -29,6 +29,7 @@ from minillm.measure.tiles import padded_width, tiled_attention_cost
 
 LOG2_E = math.log2(math.e)
 LN_2 = math.log(2.0)
+FLOAT32 = torch.finfo(torch.float32)
 
 
 @triton.jit
@@ -245,7 +246,7 @@ def attend(
         (q_tiles * B * H,),
         q, k, v, out, lse, None if sinks is None else sinks.contiguous(),
         *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *out.stride()[:3],
-        L, S, H, q_tiles, window or 0, scale / softcap if softcap else scale * LOG2_E, softcap * LOG2_E,
+        L, S, H, q_tiles, min(window or 0, L + S), _score_unit(scale, softcap), softcap * LOG2_E,
         GROUP=H // G, CAUSAL=causal, WINDOW=window is not None, SOFTCAP=softcap > 0, SINKS=sinks is not None,
         D=D, BLOCK_D=padded_width(D), BLOCK_L=tiles.block_l, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
@@ -269,9 +270,14 @@ def fold_scale(q: torch.Tensor, scale: float | None) -> tuple[torch.Tensor, floa
     """q and a positive scale with the same product: the loop multiplies a maximum by it, which a negative one would turn."""
     if scale is None:
         return q, 1 / math.sqrt(q.shape[-1])
-    if scale > 0:
-        return q, float(scale)
-    return (-q, -float(scale)) if scale < 0 else (torch.zeros_like(q), 1.0)
+    if abs(scale) < FLOAT32.tiny:  # zero in float32, and so is every score: 0 * -inf would be NaN
+        return torch.zeros_like(q), 1.0
+    return (q, float(scale)) if scale > 0 else (-q, -float(scale))
+
+
+def _score_unit(scale: float, softcap: float) -> float:
+    """What the kernel multiplies q @ k.T by; finite in float32, since a score of 0 times infinity would be NaN."""
+    return min(scale / softcap, FLOAT32.max) if softcap else scale * LOG2_E
 
 
 def _tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None) -> int:

@@ -160,7 +160,8 @@ def attend_tile(
     k_tile = load(k[keys], shape=shape)  # (block_s, block_d)
     s = q.to(acc.dtype) @ k_tile.to(acc.dtype).T  # (block_l, block_s)
     if options.softcap:
-        s = options.softcap * LOG2_E * torch.tanh(s * (options.scale / options.softcap))
+        unit = min(options.scale / options.softcap, torch.finfo(acc.dtype).max)  # 0 times infinity would be NaN
+        s = options.softcap * LOG2_E * torch.tanh(s * unit)
     else:
         s = s * (options.scale * LOG2_E)
     if masked:
