@@ -1,0 +1,197 @@
+"""The flash attention kernel: the same batteries as its torch twin, at sizes one can interpret and at full size on a GPU."""
+
+import dataclasses
+from itertools import product
+
+import attention_battery
+import flash_battery
+import pytest
+import torch
+from attention_cases import assert_close
+from flash_battery import DTYPES, SMALL, Size, make, oracle
+
+import minillm as ml
+from minillm.attention.tiled import tiled_attention
+from minillm.errors import InvalidType, InvalidValue, Unsupported
+from minillm.kernels import flash_attention, mode, runtime
+from minillm.kernels.attention_tiles import Tiles
+from minillm.measure.tiles import tiled_attention_cost
+
+pytestmark = pytest.mark.skipif(mode().name == "absent", reason="Triton is not installed")
+interpreted = pytest.mark.skipif(mode().name != "interpreter", reason="asks the interpreter")
+
+HERE = dataclasses.replace(SMALL, device="cuda" if mode().name == "gpu" else "cpu")
+FULL = Size(short=1000, odd=2047, long=4095, device="cuda")
+TILINGS = [Tiles(16, 16), Tiles(32, 128), Tiles(128, 64)]
+OPTIONS = frozenset({"causal", "window", "softcap", "sinks", "scale", "return_lse"})
+# What the block-wise battery asks less of: widths below 16, a handful of tokens, batches of many heads.
+SHARED = ("bottom_right", "default_scale", "window_counts_keys", "cap_then_mask", "sinks_have_no_value")
+
+
+@pytest.mark.parametrize("name", flash_battery.CHECKS)
+def test_the_kernel_passes(name):
+    flash_battery.CHECKS[name](flash_attention, HERE)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", flash_battery.CHECKS)
+def test_the_kernel_passes_at_full_size(name):
+    flash_battery.CHECKS[name](flash_attention, FULL)
+
+
+def in_float32(q, k, v, **options):
+    """The kernel for a battery that asks in float64: narrowed on the way in, widened on the way out."""
+    inputs = [x.float().to(HERE.device) if x.dtype == torch.float64 else x.to(HERE.device) for x in (q, k, v)]
+    if "sinks" in options:
+        options["sinks"] = options["sinks"].to(HERE.device)
+    result = flash_attention(*inputs, **options)
+    wide = [x.to(q.dtype).cpu() if q.dtype == torch.float64 else x.cpu() for x in _tuple(result)]
+    return tuple(wide) if isinstance(result, tuple) else wide[0]
+
+
+def _tuple(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_the_kernel_passes_what_any_form_must(name, monkeypatch):
+    """Tiny widths and many shapes; float64's tolerance becomes float32's, for logits of up to a few hundred."""
+
+    def within_float32(got, want, tolerance, where=""):
+        assert_close(got, want, max(tolerance, 2e-5), where)
+
+    monkeypatch.setattr(attention_battery, "assert_close", within_float32)
+    attention_battery.CHECKS[name][0](in_float32, OPTIONS)
+
+
+@pytest.mark.parametrize("tiles", TILINGS, ids=str)
+def test_tile_sizes_do_not_change_the_answer(tiles):
+    for plan in ({}, {"causal": True, "window": 50}):
+        q, k, v = make(HERE, 70, 131, H=1)
+        out, lse = flash_attention(q, k, v, tiles=tiles, return_lse=True, **plan)
+        want, want_lse = oracle(q, k, v, **plan)
+        assert_close(out, want, 1e-5, f"out {plan}")
+        assert_close(lse, want_lse, 2e-5, f"lse {plan}")
+
+
+@interpreted
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("plan", [{}, {"causal": True}, {"causal": True, "window": 40}, {"sinks": True}], ids=str)
+def test_kernel_twin_and_formula_count_the_same(plan, dtype):
+    L, S, H, D = 70, 131, 2, 80
+    q, k, v = make(SMALL, L, S, H=H, G=1, D=D, dtype=dtype)
+    options = flash_battery.with_sinks(plan, H, SMALL)
+    with ml.count() as kernel:
+        flash_attention(q, k, v, tiles=Tiles(32, 64), **options)
+    with ml.count() as twin:
+        tiled_attention(q, k, v, block_l=32, block_s=64, **options)
+    want = tiled_attention_cost(1, L, S, H, D, block_l=32, block_s=64, dtype_bytes=q.element_size(), **plan)
+    for c in (kernel, twin):
+        assert (c.bytes_loaded, c.bytes_stored, c.flops) == (want.bytes.loaded, want.bytes.stored, want.flops)
+    assert kernel.peak_bytes == twin.peak_bytes == out_and_lse(q)
+
+
+def out_and_lse(q):
+    B, L, H, D = q.shape
+    return B * L * H * (D * q.element_size() + 4)
+
+
+def test_kernel_and_twin_agree_to_rounding():
+    """The same tiles in the same order: what is left is the order of sums inside one dot."""
+    for dtype, causal in product(DTYPES, (False, True)):
+        q, k, v = make(HERE, 70, 131, dtype=dtype)
+        got = flash_attention(q, k, v, causal=causal, tiles=Tiles(64, 64))
+        want = tiled_attention(q, k, v, causal=causal, block_l=64, block_s=64)
+        unit = torch.finfo(dtype).eps
+        assert (got.double() - want.double()).abs().max() <= 4 * unit * want.double().abs().max(), f"{dtype} {causal}"
+
+
+@pytest.mark.parametrize("form", [flash_attention, tiled_attention], ids=["kernel", "twin"])
+@pytest.mark.parametrize("scale", [0.0, 1e-42, -1e-42, 1e-50])
+def test_a_vanishing_scale_is_a_plain_average(scale, form):
+    q, k, v = make(HERE, 5, 70)
+    for plan in ({}, {"softcap": 3.0}):
+        assert_close(form(q, k, v, scale=scale, **plan), v.mean(1, keepdim=True).expand_as(q), 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")  # NumPy's word for what the GPU does silently
+@pytest.mark.parametrize("form", [flash_attention, tiled_attention], ids=["kernel", "twin"])
+@pytest.mark.parametrize("softcap", [1e-30, 1e-42, 1e-50])
+def test_a_vanishing_cap_is_a_plain_average(softcap, form):
+    q, k, v = make(HERE, 5, 70)
+    q[:, 0] = 0
+    assert_close(form(q, k, v, softcap=softcap), v.mean(1, keepdim=True).expand_as(q), 1e-5)
+
+
+def test_a_sink_of_minus_infinity_is_no_sink():
+    q, k, v = make(HERE, 7, 5)
+    nothing = torch.full((1,), -torch.inf, device=HERE.device)
+    got = flash_attention(q, k, v, causal=True, sinks=nothing, return_lse=True)
+    want = flash_attention(q, k, v, causal=True, return_lse=True)
+    assert all(torch.equal(a, b) for a, b in zip(got, want, strict=True))
+
+
+def test_the_face_knows_it():
+    q, k, v = make(HERE, 5, 9)
+    assert torch.equal(ml.attention(q, k, v, backend="triton", causal=True), flash_attention(q, k, v, causal=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        (
+            {"dtype": torch.float64},
+            Unsupported,
+            "takes float16, bfloat16 and float32; got torch.float64; use backend='tiled'",
+        ),
+        ({"D": 257}, Unsupported, "head widths D up to 256; got 257; use backend='tiled', 'sdpa' or 'naive'"),
+        ({"H": 3, "G": 2}, InvalidValue, "num_heads H must be a multiple of num_kv_heads G; got 3 and 2"),
+    ],
+    ids=str,
+)
+def test_what_the_kernel_cannot_take_is_refused_by_name(change, error, text):
+    with pytest.raises(error, match=text):
+        flash_attention(*make(HERE, 3, 3, **change))
+
+
+def test_bad_options_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(runtime, "launch", lambda *_, **__: pytest.fail("a kernel was launched"))
+    q, k, v = make(HERE, 3, 3)
+    for options, error in (
+        ({"window": 0}, InvalidValue),
+        ({"causal": 1}, InvalidType),
+        ({"sinks": [0.0]}, InvalidType),
+    ):
+        with pytest.raises(error):
+            flash_attention(q, k, v, **options)
+    with pytest.raises(InvalidType, match="share one dtype"):
+        flash_attention(q, k.half(), v)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_offsets_past_two_to_the_31st(dtype):
+    """Two sequences 2**31 elements apart in one buffer of 4 to 8 GiB."""
+    q, k, v = make(FULL, 200, 300, B=2, D=64, dtype=dtype)
+    memory = torch.empty(2**31 + 300 * 64, dtype=dtype, device="cuda")
+    far_k = memory.as_strided((2, 300, 1, 64), (2**31, 64, 64, 1))
+    far_k.copy_(k)
+    want = flash_attention(q, k, v, causal=True)
+    assert torch.equal(flash_attention(q, far_k, v, causal=True), want)
+    step = 2**31 // 300 // 16 * 16  # and the keys of one sequence as far apart as that buffer allows
+    spread = memory.as_strided((1, 300, 1, 64), (0, step, 64, 1))
+    spread.copy_(k[:1])
+    assert torch.equal(flash_attention(q[:1], spread, v[:1], causal=True), want[:1])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("D", [64, 128])
+def test_a_long_call_agrees_with_itself_in_parts(D):
+    """16k tokens are too many for an oracle: their first and last rows, asked alone, must be the same."""
+    q, k, v = make(FULL, 16_384, 16_384, H=4, G=2, D=D, dtype=torch.bfloat16)
+    out = flash_attention(q, k, v, causal=True)
+    flash_battery.faithful(flash_attention, q[:, -128:], k, v, causal=True)
+    want, _ = oracle(q[:, -128:], k, v, causal=True)
+    assert (out[:, -128:].double() - want).abs().max() <= 2**-8 * want.abs().max()
+    want, _ = oracle(q[:, :128], k[:, :128], v[:, :128], causal=True)
+    assert (out[:, :128].double() - want).abs().max() <= 2**-7 * want.abs().max()
