@@ -65,9 +65,8 @@ def delta_kernel(
 
 @triton.jit
 def dkdv_tiles(
-    dk, dv, k, v, q_ptr, dout_ptr, lse_ptr, delta_ptr, stride_ql, stride_dol,
-    start, end, offs_s, L, S, window, scale, softcap,
-    MASKED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, SOFTCAP: tl.constexpr,
+    dk, dv, k, v, q_ptr, dout_ptr, lse_ptr, delta_ptr, stride_ql, stride_qh, stride_dol, stride_doh,
+    start, end, offs_s, L, S, window, scale, softcap, GROUP: tl.constexpr, MASKED: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr, SOFTCAP: tl.constexpr,
     D: tl.constexpr, BLOCK_D: tl.constexpr, BLOCK_L: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Walk over the queries from `start` to `end`; with MASKED off, every row of every tile sees every key.
@@ -78,43 +77,50 @@ def dkdv_tiles(
     offs_d = tl.arange(0, BLOCK_D)
     mask_d = offs_d < D
     tile_l = tl.arange(0, BLOCK_L)
-    first = tl.cast(start, tl.int64)
-    q_ptrs = q_ptr + first * stride_ql + tl.cast(tile_l, tl.int64)[:, None] * stride_ql + offs_d[None, :]
-    dout_ptrs = dout_ptr + first * stride_dol + tl.cast(tile_l, tl.int64)[:, None] * stride_dol + offs_d[None, :]
-    for q_tile in range(start, end, BLOCK_L):
+    # One address moves through the loop and the tile's offsets stay: moving a tile of addresses takes registers.
+    q_offs = tl.cast(tile_l, tl.int64)[:, None] * stride_ql + offs_d[None, :]
+    dout_offs = tl.cast(tile_l, tl.int64)[:, None] * stride_dol + offs_d[None, :]
+    # One loop for tiles and heads: a loop in a loop spilled seven times the registers.
+    for visit in range(0, (end - start + BLOCK_L - 1) // BLOCK_L * GROUP):
+        q_tile = start + visit // GROUP * BLOCK_L
+        member = tl.cast(visit % GROUP, tl.int64)
+        q_head = q_ptr + member * stride_qh + tl.cast(q_tile, tl.int64) * stride_ql
+        dout_head = dout_ptr + member * stride_doh + tl.cast(q_tile, tl.int64) * stride_dol
         offs_l = q_tile + tile_l
+        row = member * L + offs_l
         mask_l = offs_l < L
-        q = load_tile(q_ptrs, mask_l, mask_d, MASKED, D != BLOCK_D)  # (BLOCK_L, BLOCK_D)
+        q = load_tile(q_head + q_offs, mask_l, mask_d, MASKED, D != BLOCK_D)  # (BLOCK_L, BLOCK_D)
         s_t = tl.dot(k, tl.trans(q), input_precision=PRECISION)  # (BLOCK_S, BLOCK_L)
         if MASKED:
             # Rows past the end are rows that see nothing, and those have lse = -inf: as +inf it makes every p zero.
-            lse = tl.load(lse_ptr + offs_l, mask=mask_l, other=-float("inf"))  # (BLOCK_L,)
+            lse = tl.load(lse_ptr + row, mask=mask_l, other=-float("inf"))  # (BLOCK_L,)
             lse = tl.where(lse == -float("inf"), float("inf"), lse) * 1.4426950408889634
-            delta = tl.load(delta_ptr + offs_l, mask=mask_l, other=0.0)  # (BLOCK_L,)
         else:
-            lse = tl.load(lse_ptr + offs_l) * 1.4426950408889634
-            delta = tl.load(delta_ptr + offs_l)
+            lse = tl.load(lse_ptr + row) * 1.4426950408889634
         s_t = s_t * scale
         if SOFTCAP:
             t = tanh(s_t)
             s_t = softcap * t
         if MASKED:
+            positions = offs_l + S - L  # where each query stands among the keys
             visible = (offs_s < S)[:, None]
             if CAUSAL:
-                visible &= offs_s[:, None] <= offs_l[None, :] + S - L
+                visible &= offs_s[:, None] <= positions[None, :]
             if WINDOW:
-                visible &= offs_s[:, None] > offs_l[None, :] + S - L - window
+                visible &= offs_s[:, None] > positions[None, :] - window
             s_t = tl.where(visible, s_t, -float("inf"))
         p_t = tl.exp2(s_t - lse[None, :])  # (BLOCK_S, BLOCK_L)
-        dout = load_tile(dout_ptrs, mask_l, mask_d, MASKED, D != BLOCK_D)  # (BLOCK_L, BLOCK_D)
+        dout = load_tile(dout_head + dout_offs, mask_l, mask_d, MASKED, D != BLOCK_D)  # (BLOCK_L, BLOCK_D)
         dv = tl.dot(p_t.to(dout.dtype), dout, dv, input_precision=PRECISION)
         dp_t = tl.dot(v, tl.trans(dout), input_precision=PRECISION)  # (BLOCK_S, BLOCK_L)
+        if MASKED:
+            delta = tl.load(delta_ptr + row, mask=mask_l, other=0.0)  # (BLOCK_L,)
+        else:
+            delta = tl.load(delta_ptr + row)
         ds_t = p_t * (dp_t - delta[None, :])
         if SOFTCAP:
             ds_t = ds_t * (1.0 - t * t)
         dk = tl.dot(ds_t.to(q.dtype), q, dk, input_precision=PRECISION)
-        q_ptrs += BLOCK_L * stride_ql
-        dout_ptrs += BLOCK_L * stride_dol
     return dk, dv
 
 
@@ -161,27 +167,26 @@ def dkdv_kernel(
 
     dk = tl.zeros((BLOCK_S, BLOCK_D), tl.float32)
     dv = tl.zeros((BLOCK_S, BLOCK_D), tl.float32)
-    for member in range(GROUP):
-        h = g * GROUP + member
-        q_head = q_ptr + b * stride_qb + h * stride_qh
-        dout_head = dout_ptr + b * stride_dob + h * stride_doh
-        row = (b * H + h) * L
-        if CAUSAL:  # the diagonal, then the tiles whose rows all see every key, then the window's or the rows' end
-            dk, dv = dkdv_tiles(
-                dk, dv, k, v, q_head, dout_head, lse_ptr + row, delta_ptr + row, stride_ql, stride_dol,
-                start, full_start, offs_s, L, S, window, scale, softcap,
-                True, CAUSAL, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_L, PRECISION,
-            )  # fmt: skip
+    h = g * GROUP  # the first of the heads that share these keys
+    q_head = q_ptr + b * stride_qb + h * stride_qh
+    dout_head = dout_ptr + b * stride_dob + h * stride_doh
+    row = (b * H + h) * L
+    if CAUSAL:  # the diagonal, then the tiles whose rows all see every key, then the window's or the rows' end
         dk, dv = dkdv_tiles(
-            dk, dv, k, v, q_head, dout_head, lse_ptr + row, delta_ptr + row, stride_ql, stride_dol,
-            full_start, full_end, offs_s, L, S, window, scale, softcap,
-            False, CAUSAL, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_L, PRECISION,
+            dk, dv, k, v, q_head, dout_head, lse_ptr + row, delta_ptr + row,
+            stride_ql, stride_qh, stride_dol, stride_doh, start, full_start, offs_s, L, S, window, scale, softcap,
+            GROUP, True, CAUSAL, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_L, PRECISION,
         )  # fmt: skip
-        dk, dv = dkdv_tiles(
-            dk, dv, k, v, q_head, dout_head, lse_ptr + row, delta_ptr + row, stride_ql, stride_dol,
-            full_end, end, offs_s, L, S, window, scale, softcap,
-            True, CAUSAL, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_L, PRECISION,
-        )  # fmt: skip
+    dk, dv = dkdv_tiles(
+        dk, dv, k, v, q_head, dout_head, lse_ptr + row, delta_ptr + row,
+        stride_ql, stride_qh, stride_dol, stride_doh, full_start, full_end, offs_s, L, S, window, scale, softcap,
+        GROUP, False, CAUSAL, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_L, PRECISION,
+    )  # fmt: skip
+    dk, dv = dkdv_tiles(
+        dk, dv, k, v, q_head, dout_head, lse_ptr + row, delta_ptr + row,
+        stride_ql, stride_qh, stride_dol, stride_doh, full_end, end, offs_s, L, S, window, scale, softcap,
+        GROUP, True, CAUSAL, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_L, PRECISION,
+    )  # fmt: skip
 
     place = b * stride_dkb + g * stride_dkg + keys * stride_dks + offs_d[None, :]
     mask = mask_s[:, None] & mask_d[None, :]

@@ -123,9 +123,9 @@ def dkdv_program(
     tiles = query_range(s_tile, L, S, options.block_l, block_s, causal=options.causal, window=options.window)
     dk_tile = torch.zeros(shape, dtype=lse.dtype, device=k.device)
     dv_tile = torch.zeros(shape, dtype=lse.dtype, device=k.device)
-    for member in range(len(lse)):
-        of_head = q[:, member], dout[:, member], lse[member], delta[member]
-        for q_tile, masked in tiles.tiles(options.block_l):
+    for q_tile, masked in tiles.tiles(options.block_l):
+        for member in range(len(lse)):
+            of_head = q[:, member], dout[:, member], lse[member], delta[member]
             dk_tile, dv_tile = dkdv_tile(dk_tile, dv_tile, k_tile, v_tile, *of_head, q_tile, offs_s, S, masked, options)
     store(dk[keys], (dk_tile * options.scale)[:, :D])
     store(dv[keys], dv_tile[:, :D])
