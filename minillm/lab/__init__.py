@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = open_door(
         "grade_notebook": "minillm.lab.grading.grade",
         "exercises": "minillm.lab.exercises:",
         "doctor": "minillm.lab.doctor",
+        "compare_kernels": "minillm.lab.widgets.kernel_lab",
         "figures": "minillm.lab.figures:",
         "widgets": "minillm.lab.widgets:",
     },
