@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 import torch
 
 import minillm as ml
 from minillm.measure import Measurement, compare_calls
 from minillm.measure.hardware import measure_this_machine
-from minillm.measure.run import record_run, write_record
+from minillm.measure.run import RECORDS, record_run, write_record
 from minillm.model.checkpoint import resolve_folder
 
 PROMPT = "def read_lines(path):\n"
@@ -56,6 +57,8 @@ def main() -> None:
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="a first look: two rounds")
+    parser.add_argument("--out", type=Path, default=RECORDS, help="folder for the record (default: with the others)")
     parser.add_argument("--no-record", action="store_true", help="print only")
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
@@ -65,7 +68,7 @@ def main() -> None:
     if len({tuple(t) for t in texts.values()}) != 1:
         sys.exit("the engines write different tokens; a comparison of their speed would mean nothing")
     calls = {f"{n}, {c} tokens": (lambda w=w, c=c: w(ids, c)) for n, w in engines.items() for c in (SHORT, LONG)}
-    timings = compare_calls(calls, min_seconds=0.1, rounds=chosen.rounds).timings
+    timings = compare_calls(calls, min_seconds=0.1, rounds=2 if chosen.quick else chosen.rounds).timings
     print("\n".join(map(str, timings.values())))
     per_token = {
         n: (timings[f"{n}, {LONG} tokens"].p50 - timings[f"{n}, {SHORT} tokens"].p50) / (LONG - SHORT) for n in engines
@@ -77,7 +80,8 @@ def main() -> None:
     if chosen.no_record:
         return
     rows = [_row(name, count, len(ids), timings) for name in engines for count in (SHORT, LONG)]
-    path = write_record(record_run(rows, measure_this_machine("cpu"), "python benchmarks/engine.py"), "engine")
+    record = record_run(rows, measure_this_machine("cpu"), f"python benchmarks/engine.py{' --quick' * chosen.quick}")
+    path = write_record(record, f"engine{'-quick' * chosen.quick}", chosen.out)
     print(f"recorded in {path.name}")
 
 

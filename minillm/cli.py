@@ -103,6 +103,8 @@ def _add_grade(commands: argparse._SubParsersAction) -> None:
 def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser = commands.add_parser("bench", help="measure this machine and write a record (from a checkout)")
     parser.add_argument("names", nargs="*", help="engine, operators, …; all by default")
+    parser.add_argument("--quick", action="store_true", help="a first look: fewer shapes")
+    parser.add_argument("--out", type=Path, help="folder for the records (default: with the others)")
     parser.set_defaults(run=_bench)
 
 
@@ -165,14 +167,17 @@ def _grade(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from minillm.lab.lessons import checkout
 
+    # A benchmark is a script, or a folder of files with one that begins.
     folder = checkout() / "benchmarks"
-    known = sorted(path.stem for path in folder.glob("*.py"))
+    places = [*folder.glob("*.py"), *(path.parent for path in folder.glob("*/__main__.py"))]
+    known = {path.stem: path for path in sorted(places)}
     missing = [name for name in options.names if name not in known]
     if missing:
         raise FileProblem(rule_numbers_remedy("no such benchmark", ", ".join(missing), f"known: {', '.join(known)}"))
     # -P keeps the checkout off sys.path, where its folder `kernels` would pass for Hugging Face's package.
-    scripts = [[sys.executable, "-P", str(folder / f"{name}.py")] for name in options.names or known]
-    statuses = [subprocess.run(script, check=False).returncode for script in scripts]
+    scripts = [[sys.executable, "-P", str(known[name])] for name in options.names or known]
+    extras = ["--quick"] * options.quick + ([] if options.out is None else ["--out", str(options.out)])
+    statuses = [subprocess.run([*script, *extras], check=False).returncode for script in scripts]
     return int(any(statuses))  # a script that a signal ended has a status below zero, which a maximum would hide
 
 

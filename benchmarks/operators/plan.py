@@ -1,0 +1,117 @@
+"""What is measured, as plain data: each case names an operator, a shape, a dtype and who takes part.
+
+Cases stand in order of interest, so a run that comes to its end early has measured what matters most. On a GPU every batch
+holds 16,384 tokens, so that a long sequence and many short ones are the same amount of input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+TOKENS = 16_384
+LENGTHS = (512, 1024, 2048, 4096, 8192, 16_384)
+QUICK_LENGTHS = (1024, 8192)
+HEADS = ((32, 32), (32, 8))  # query heads, key/value heads
+MATMULS = ("triton naive", "triton grouped", "triton persistent", "torch")
+# FlexAttention is compiled anew for every shape, at several seconds each: by head width, the lengths that are worth it.
+FLEX_LENGTHS = {64: (4096,), 128: (1024, 4096, 16_384), 256: (4096,)}
+QUICK_FLEX_LENGTHS = {128: (8192,)}
+ATTENTIONS = ("triton", "torch flash", "torch cudnn", "torch efficient")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operator at one shape: sizes by the workbook's letters, options of the call, contestants by name.
+
+    `torch …` contestants are the library's calls, all others ours.
+    """
+
+    operator: str
+    shape: Mapping[str, int]
+    dtype: str
+    contestants: tuple[str, ...]
+    options: Mapping[str, bool | str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        sizes = " ".join(f"{letter} {size}" for letter, size in self.shape.items())
+        words = [name if value is True else str(value) for name, value in self.options.items() if value is not False]
+        return " ".join([self.operator, sizes, self.dtype, *words])
+
+    @property
+    def causal(self) -> bool:
+        return self.options.get("causal") is True
+
+
+def attention_shape(batch: int, length: int, heads: tuple[int, int], head_dim: int) -> dict[str, int]:
+    """B, L = S, (H, G), D -> the shape of self-attention."""
+    return {"B": batch, "L": length, "S": length, "H": heads[0], "G": heads[1], "D": head_dim}
+
+
+def gpu_plan(quick: bool = False) -> list[Case]:
+    """Everything a GPU is asked; with `quick`, what the first look needs: two lengths, one product, one of each the rest."""
+    lengths = QUICK_LENGTHS if quick else LENGTHS
+    cases = [*_matmuls(quick), *_softmaxes(quick)]
+    cases += [case for width in (128, 64, 256) for case in _forward(width, lengths, quick)]
+    cases += [*_varlen(quick), *_backward(quick)]
+    return cases
+
+
+def _matmuls(quick: bool) -> Iterator[Case]:
+    sizes = [(8192, 8192, 8192), (8192, 8192, 512), (4096, 4096, 4096), (1024, 1024, 1024), (8192, 28672, 8192)]
+    for M, N, K in sizes[: 1 if quick else None]:
+        yield Case("matmul", {"M": M, "N": N, "K": K}, "bfloat16", MATMULS)
+
+
+def _softmaxes(quick: bool) -> Iterator[Case]:
+    sizes = [(16_384, 8192), (16_384, 1024), (4096, 32_768), (256, 128_256)]
+    for rows, width in sizes[: 1 if quick else None]:
+        for dtype in ("bfloat16",) if quick else ("bfloat16", "float32"):
+            yield Case("softmax", {"M": rows, "N": width}, dtype, ("triton", "triton online", "torch"))
+
+
+def _forward(head_dim: int, lengths: tuple[int, ...], quick: bool) -> Iterator[Case]:
+    flex_lengths = QUICK_FLEX_LENGTHS if quick else FLEX_LENGTHS
+    for causal in (True, False):
+        for heads in HEADS:
+            for length in reversed(lengths):
+                flex = heads == HEADS[0] and length in flex_lengths.get(head_dim, ())
+                yield Case(
+                    "attention", attention_shape(TOKENS // length, length, heads, head_dim), "bfloat16",
+                    ATTENTIONS + (("torch flex",) if flex else ()), {"causal": causal},
+                )  # fmt: skip
+
+
+def _varlen(quick: bool) -> Iterator[Case]:
+    for lengths in ("equal",) if quick else ("equal", "uneven"):
+        for head_dim in (128,) if quick else (128, 64):
+            for causal in (True,) if quick else (True, False):
+                shape = {"B": 8, "T": TOKENS, "H": 32, "G": 32, "D": head_dim}
+                options = {"causal": causal, "lengths": lengths}
+                yield Case("attention_varlen", shape, "bfloat16", ("triton", "torch varlen"), options)
+
+
+def _backward(quick: bool) -> Iterator[Case]:
+    for head_dim in (128,) if quick else (128, 64):
+        for causal in (True,) if quick else (True, False):
+            for heads in HEADS[:1] if quick or head_dim == 64 else HEADS:
+                for length in (8192,) if quick else (8192, 2048):
+                    shape = attention_shape(TOKENS // length, length, heads, head_dim)
+                    yield Case("attention_backward", shape, "bfloat16", ATTENTIONS, {"causal": causal})
+
+
+def cpu_plan(quick: bool = False) -> list[Case]:
+    """What a processor can honestly be asked in seconds: attention in torch, small. Interpreted kernels are named, not timed."""
+    everyone = ("naive", "tiled", "sdpa", "triton", "torch")
+    decoders = ("naive", "sdpa", "triton", "torch")  # one query leaves the tiled loops nothing to share
+    cases = [
+        Case("attention", attention_shape(1, length, (8, groups), 64), dtype, everyone, {"causal": True})
+        for length, dtype in ((128, "float32"), (512, "float32"), (512, "bfloat16"))[: 1 if quick else None]
+        for groups in (8, 2)
+    ]
+    for length in () if quick else (512, 2048):
+        shape = {"B": 8, "L": 1, "S": length, "H": 8, "G": 2, "D": 64}
+        cases.append(Case("attention", shape, "float32", decoders, {"causal": True}))
+    cases.append(Case("softmax", {"M": 1024, "N": 1000}, "float32", ("triton", "triton online", "torch")))
+    cases.append(Case("matmul", {"M": 512, "N": 512, "K": 512}, "float32", MATMULS))
+    return cases
