@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = open_door(
         "kv_calculator": "minillm.lab.widgets.kv_memory",
         "next_token": "minillm.lab.widgets.next_tokens",
         "tile_explorer": "minillm.lab.widgets.tile_map",
+        "program_ids": "minillm.lab.widgets.program_map",
         "online_softmax": "minillm.lab.widgets.softmax_steps",
     },
 )
