@@ -14,15 +14,15 @@ One tile, four lines:
 Sources: the block-wise product of Triton's tutorials 03 and 09; tile sizes below.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unknown_name
+from minillm.kernels.matmul_tiles import Tiles, choose_tiles, multiprocessors
 from minillm.kernels.operands import require_operand
 from minillm.kernels.runtime import architecture, launch, mode, tl, triton
-from minillm.kernels.targets import dot_precision, relative
+from minillm.kernels.targets import dot_precision
 from minillm.kernels.tile_order import GROUP_M, grouped_tile, row_major_tile
 from minillm.measure.kernel_cost import matmul_cost
 
@@ -114,36 +114,6 @@ def matmul_persistent(
         out_tiles.store([m_tile * BLOCK_M, n_tile * BLOCK_N], acc.to(out_ptr.dtype.element_ty))
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """How a kernel cuts its work: rows and columns of an output tile, depth of a step, warps, loads in flight."""
-
-    block_m: int
-    block_n: int
-    block_k: int
-    num_warps: int = 4
-    num_stages: int = 1
-
-
-# By architecture and bytes per element, largest first. The shapes are those of Triton's matmul tutorials (128 x 256 x 64 for
-# Hopper, 128 x 256 x 32 for Ampere), made smaller where the compiler reported spilled registers or more shared memory
-# than the chip has. No time has been measured for them yet.
-TILES: dict[tuple[str, int], tuple[Tiles, ...]] = {
-    ("sm_80", 2): (Tiles(128, 256, 32, 8, 4), Tiles(128, 128, 32, 4, 4), Tiles(64, 64, 64, 4, 4)),
-    ("sm_90", 2): (Tiles(128, 256, 64, 8, 3), Tiles(128, 128, 64, 8, 3), Tiles(64, 64, 64, 4, 4)),
-    ("sm_100", 2): (Tiles(128, 256, 64, 8, 3), Tiles(128, 128, 64, 8, 3), Tiles(64, 64, 64, 4, 4)),
-    ("sm_120", 2): (Tiles(128, 128, 64, 8, 3), Tiles(64, 64, 64, 4, 4)),
-    ("gfx942", 2): (Tiles(256, 128, 64, 8, 2), Tiles(128, 128, 64, 8, 2), Tiles(64, 64, 64, 4, 2)),
-    ("sm_80", 4): (Tiles(128, 128, 16, 8, 4), Tiles(64, 64, 16, 4, 4)),
-    ("sm_90", 4): (Tiles(128, 128, 32, 8, 3), Tiles(64, 64, 32, 4, 3)),
-    ("sm_100", 4): (Tiles(128, 128, 32, 8, 3), Tiles(64, 64, 32, 4, 3)),
-    ("sm_120", 4): (Tiles(128, 64, 32, 8, 3), Tiles(64, 64, 32, 4, 3)),
-    ("gfx942", 4): (Tiles(128, 128, 32, 8, 2), Tiles(64, 64, 32, 4, 2)),
-    ("interpreter", 2): (Tiles(64, 64, 32),),
-    ("interpreter", 4): (Tiles(64, 64, 32),),
-}
-# Multiprocessors of one chip of each kind, for compiling without it: A100, H100 and H200, B200, RTX 5090, MI300X.
-MULTIPROCESSORS = {"sm_80": 108, "sm_90": 132, "sm_100": 148, "sm_120": 170, "gfx942": 304, "interpreter": 4}
 RUNGS = ("naive", "grouped", "persistent")
 
 
@@ -191,22 +161,15 @@ def _launch_persistent(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, targ
     tiles = choose_tiles(target, M, N, a.element_size())
     programs = min(-(-M // tiles.block_m) * -(-N // tiles.block_n), multiprocessors(target, a.device))
     if mode().name == "gpu" and a.is_cuda:
-        # Descriptors live in memory that the kernel asks for as it starts.
-        triton.set_allocator(lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device=a.device))
+        # Descriptors live in memory that the kernel asks for as it starts. The allocator outlives this call; `a` must not.
+        device = a.device
+        triton.set_allocator(lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device=device))
     launch(
         matmul_persistent, (programs,), a, b, out, M, N, K, *strides[:2],
         A_ROWS=a.stride(1) == 1, B_ROWS=b.stride(1) == 1, GROUP_M=GROUP_M,
         **_blocks(tiles), PRECISION=dot_precision(target, a.dtype),
         num_warps=tiles.num_warps, num_stages=tiles.num_stages, **_price(M, N, K, tiles),
     )  # fmt: skip
-
-
-def choose_tiles(target: str, M: int, N: int, dtype_bytes: int) -> Tiles:
-    """The largest tiles of which there are enough to give every multiprocessor one; the smallest for small products."""
-    rows = TILES[(relative(target), dtype_bytes)]
-    wanted = MULTIPROCESSORS[relative(target)]
-    enough = (t for t in rows if -(-M // t.block_m) * -(-N // t.block_n) >= wanted)
-    return next(enough, rows[-1])
 
 
 def descriptor_stride(x: torch.Tensor) -> int | None:
@@ -223,13 +186,6 @@ def descriptor_stride(x: torch.Tensor) -> int | None:
 
 def _strides(*tensors: torch.Tensor) -> list[int | None]:
     return [descriptor_stride(x) for x in tensors]
-
-
-def multiprocessors(target: str, device: torch.device) -> int:
-    """How many programs a persistent kernel starts: this chip's multiprocessors, or the usual number of the target's."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_properties(device).multi_processor_count
-    return MULTIPROCESSORS[relative(target)]
 
 
 def _has_descriptors(target: str) -> bool:

@@ -7,7 +7,8 @@ from matmul_battery import CHECKS, RUNGS, compare, numbers, pair
 
 from minillm.errors import InvalidType, InvalidValue, Unsupported
 from minillm.kernels import runtime
-from minillm.kernels.matmul import MULTIPROCESSORS, TILES, choose_tiles, descriptor_stride, matmul
+from minillm.kernels.matmul import descriptor_stride, matmul
+from minillm.kernels.matmul_tiles import MULTIPROCESSORS, TILES, choose_tiles
 from minillm.kernels.tile_order import GROUP_M, l2_loads, tile_order
 from minillm.measure import cost
 
