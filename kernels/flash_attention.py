@@ -246,12 +246,12 @@ def attend(
         (q_tiles * B * H,),
         q, k, v, out, lse, None if sinks is None else sinks.contiguous(),
         *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *out.stride()[:3],
-        L, S, H, q_tiles, min(window or 0, L + S), _score_unit(scale, softcap), softcap * LOG2_E,
+        L, S, H, q_tiles, min(window or 0, L + S), score_unit(scale, softcap), softcap * LOG2_E,
         GROUP=H // G, CAUSAL=causal, WINDOW=window is not None, SOFTCAP=softcap > 0, SINKS=sinks is not None,
         D=D, BLOCK_D=padded_width(D), BLOCK_L=tiles.block_l, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
-        tile_steps=lambda: _tile_steps(B, L, S, H, tiles, causal, window),
-        smaller=lambda limit: _smaller_shape(B, L, S, H, tiles, causal, window, limit),
+        tile_steps=lambda: tile_steps(B, L, S, H, tiles, causal, window),
+        smaller=lambda limit: smaller_shape(B, L, S, H, tiles, causal, window, limit),
     )  # fmt: skip
     return out, lse
 
@@ -275,12 +275,12 @@ def fold_scale(q: torch.Tensor, scale: float | None) -> tuple[torch.Tensor, floa
     return (q, float(scale)) if scale > 0 else (-q, -float(scale))
 
 
-def _score_unit(scale: float, softcap: float) -> float:
+def score_unit(scale: float, softcap: float) -> float:
     """What the kernel multiplies q @ k.T by; finite in float32, since a score of 0 times infinity would be NaN."""
     return min(scale / softcap, FLOAT32.max) if softcap else scale * LOG2_E
 
 
-def _tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None) -> int:
+def tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None) -> int:
     if 0 in (B, L, S):
         return 0
     cost = tiled_attention_cost(
@@ -289,9 +289,9 @@ def _tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, wind
     return cost.tile_steps
 
 
-def _smaller_shape(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None, limit: int) -> str:
+def smaller_shape(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None, limit: int) -> str:
     """The largest halving of B, then of H, then of L and S together, that stays within `limit` steps, in words."""
-    while _tile_steps(B, L, S, H, tiles, causal, window) > limit and (B, H, L, S) != (1, 1, 1, 1):
+    while tile_steps(B, L, S, H, tiles, causal, window) > limit and (B, H, L, S) != (1, 1, 1, 1):
         if B > 1:
             B //= 2
         elif H > 1:
