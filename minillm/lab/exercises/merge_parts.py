@@ -112,5 +112,5 @@ MERGE = Exercise(
         "m = the larger lse, row by row, and 0 where both are -inf\nlse = m + log(exp(lse_a - m) + exp(lse_b - m))\n"
         "out = exp(lse_a - lse) * out_a + exp(lse_b - lse) * out_b, with -inf - -inf kept out\n",
     ),
-    solution="kernels/merge_states.py, and notebooks/solutions/lesson_03.py: merge",
+    solution="notebooks/solutions/lesson_03.py: merge",
 )  # fmt: skip
