@@ -208,7 +208,7 @@ def _price(M: int, N: int, K: int, tiles: Tiles) -> dict[str, Any]:
             m, n, k = (size // 2 if size == max(m, n, k) else size for size in (m, n, k))
         return f"M, N, K = {m:,}, {n:,}, {k:,}"
 
-    return {"tile_steps": lambda: steps(M, N, K), "smaller": smaller}
+    return {"tile_steps": lambda: steps(M, N, K), "smaller": smaller, "instead": "torch.matmul"}
 
 
 def _validate(a: torch.Tensor, b: torch.Tensor, rung: str | None) -> None:

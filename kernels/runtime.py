@@ -111,12 +111,14 @@ def launch(
     smaller: Callable[[int], str],
     num_warps: int = 4,
     num_stages: int = 1,
+    instead: str = "backend='tiled' or 'sdpa'",
     **constants: Any,
 ) -> None:
     """Run `kernel` over `grid` in whatever way this machine can; `constants` are its constexpr arguments.
 
     `tile_steps()` is how many loop steps all programs take together, which is what interpreting costs; `smaller(limit)`
-    words a shape that stays under a limit, for the refusal. Both are asked only where the kernel is interpreted. Raises Unsupported where Triton is absent or the tensors are
+    words a shape that stays under a limit, for the refusal. Both are asked only where the kernel is interpreted.
+    `instead` names what can do the same without a kernel. Raises Unsupported where Triton is absent or the tensors are
     not on the GPU, InvalidValue when interpreting would take too long. An empty grid is no launch.
     """
     rehearsal = _rehearsal.get()
@@ -127,36 +129,41 @@ def launch(
         return
     here = mode()
     if here.name == "absent":
-        raise Unsupported(f"kernels cannot run here: {here.why}; use backend='tiled', the same loops in torch.")
+        raise Unsupported(f"kernels cannot run here: {here.why}; use {instead}.")
     if here.name == "interpreter":
-        _refuse_endless(tile_steps(), smaller)
+        _refuse_endless(tile_steps(), smaller, instead)
         kernel[grid](*args, **constants)
         return
-    _require_gpu_tensors(args)
+    device = _require_gpu_tensors(args, instead)
     from minillm.measure.counters import active_modes
 
     if active_modes():
         from minillm.kernels.counting import count_elsewhere
 
         count_elsewhere(Launch(kernel, grid, args, constants, num_warps, num_stages))
-    kernel[grid](*args, **constants, num_warps=num_warps, num_stages=num_stages)
+    import torch
+
+    with torch.cuda.device(device):
+        kernel[grid](*args, **constants, num_warps=num_warps, num_stages=num_stages)
 
 
-def _refuse_endless(tile_steps: int, smaller: Callable[[int], str]) -> None:
+def _refuse_endless(tile_steps: int, smaller: Callable[[int], str], instead: str) -> None:
     limit = _patience.get()
     if tile_steps <= limit:
         return
     rule = f"interpreting a kernel is kept to {limit:,} steps over tiles a call, at 2 to 5 ms each"
-    remedy = f"use {smaller(limit)}, or backend='tiled' or 'sdpa', or a GPU"
+    remedy = f"use {smaller(limit)}, or {instead}, or a GPU"
     raise InvalidValue(rule_numbers_remedy(rule, f"{tile_steps:,}", remedy))
 
 
-def _require_gpu_tensors(args: tuple[Any, ...]) -> None:
-    places = {str(a.device) for a in args if hasattr(a, "data_ptr") and a.device.type != "cuda"}
-    if places:
-        rule = "kernels are compiled for the GPU here, and take tensors that lie on it"
-        remedy = "move them with .cuda(), or use backend='tiled' or 'sdpa' on the CPU"
-        raise InvalidValue(rule_numbers_remedy(rule, f"tensors on {', '.join(sorted(places))}", remedy))
+def _require_gpu_tensors(args: tuple[Any, ...], instead: str) -> Any:
+    """The one GPU that all tensors lie on."""
+    places = {a.device for a in args if hasattr(a, "data_ptr")}
+    if len(places) != 1 or next(iter(places)).type != "cuda":
+        rule = "kernels are compiled for the GPU here, and take tensors that all lie on one"
+        remedy = f"move them with .cuda(), or use {instead} on the CPU"
+        raise InvalidValue(rule_numbers_remedy(rule, f"tensors on {', '.join(sorted(map(str, places)))}", remedy))
+    return places.pop()
 
 
 def _triton_is_installed() -> bool:

@@ -149,7 +149,7 @@ def _launch_resident(x: torch.Tensor, out: torch.Tensor, axes: RowAxes) -> None:
     launch(
         softmax_resident, (programs,), x, out, num_rows, N, *axes.arguments,
         FLAT=axes.flat, ROWS=config.rows, BLOCK_N=config.block_n, num_warps=config.num_warps,
-        tile_steps=lambda: programs, smaller=lambda limit: f"at most {limit * config.rows:,} rows",
+        instead="torch.softmax", tile_steps=lambda: programs, smaller=lambda limit: f"at most {limit * config.rows:,} rows",
     )  # fmt: skip
 
 
@@ -163,7 +163,7 @@ def _launch_online(x: torch.Tensor, out: torch.Tensor, axes: RowAxes, config: Co
     launch(
         softmax_online, (num_rows,), x, out, N, *axes.arguments,
         FLAT=axes.flat, BLOCK_N=config.block_n, STAGES=2, num_warps=config.num_warps,
-        tile_steps=lambda: num_rows * steps, smaller=smaller,
+        instead="torch.softmax", tile_steps=lambda: num_rows * steps, smaller=smaller,
     )  # fmt: skip
 
 
