@@ -105,6 +105,11 @@ def _add_bench(commands: argparse._SubParsersAction) -> None:
     parser.add_argument("names", nargs="*", help="engine, operators, …; all by default")
     parser.add_argument("--quick", action="store_true", help="a first look: fewer shapes")
     parser.add_argument("--out", type=Path, help="folder for the records (default: with the others)")
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--table", type=Path, metavar="RECORD", help="measure nothing: print a record as Markdown tables"
+    )
+    shown.add_argument("--compare", type=Path, nargs=2, metavar="RECORD", help="measure nothing: print what changed")
     parser.set_defaults(run=_bench)
 
 
@@ -167,6 +172,8 @@ def _grade(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from minillm.lab.lessons import checkout
 
+    if options.table or options.compare:
+        return _show_records(options)
     # A benchmark is a script, or a folder of files with one that begins.
     folder = checkout() / "benchmarks"
     places = [*folder.glob("*.py"), *(path.parent for path in folder.glob("*/__main__.py"))]
@@ -179,6 +186,19 @@ def _bench(options: argparse.Namespace) -> int:
     extras = ["--quick"] * options.quick + ([] if options.out is None else ["--out", str(options.out)])
     statuses = [subprocess.run([*script, *extras], check=False).returncode for script in scripts]
     return int(any(statuses))  # a script that a signal ended has a status below zero, which a maximum would hide
+
+
+def _show_records(options: argparse.Namespace) -> int:
+    from minillm.lab.record_rows import compare_records, markdown_table, select_rows
+    from minillm.measure import load_record
+
+    if options.compare:
+        print(compare_records(*map(load_record, options.compare)))
+        return 0
+    record = load_record(options.table)
+    for operator in dict.fromkeys(case.operator for case in (*record.measurements, *record.untimed)):
+        print(f"## {operator}\n\n{markdown_table(select_rows(record, operator))}\n")
+    return 0
 
 
 def _json_text(report: object) -> str:

@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = open_door(
         "doctor": "minillm.lab.doctor",
         "compare_kernels": "minillm.lab.widgets.kernel_lab",
         "figures": "minillm.lab.figures:",
+        "record_charts": "minillm.lab.record_charts:",
         "widgets": "minillm.lab.widgets:",
     },
 )
