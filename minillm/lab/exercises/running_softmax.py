@@ -35,19 +35,24 @@ def count_on_chip() -> Iterator[Counters]:
 
 @dataclass(frozen=True)
 class ChipBudget:
-    """Judges the technique of an answer that runs on chip: `limits` maps a counter of `ml.count()` to the most it may read."""
+    """Judges the technique of an answer that runs on chip: `limits` maps a counter of `ml.count()` to the most it may read.
+
+    With `exact` it may not read less either: a row that was never loaded was looked at behind the stream's back.
+    """
 
     name: str
     make: Make
     limits: Mapping[str, int]
     meaning: str
+    exact: bool = False
 
     def judge(self, call: LearnerCall) -> Finding | None:
         counters = call.observe(self.make(), count_on_chip).counters
         for counter, limit in self.limits.items():
             used = getattr(counters, counter)
-            if used > limit:
-                facts = (("got", f"{counter} {number_text(used)}"), ("want", f"at most {number_text(limit)}"))
+            if used > limit or (self.exact and used < limit):
+                bound = "exactly" if self.exact else "at most"
+                facts = (("got", f"{counter} {number_text(used)}"), ("want", f"{bound} {number_text(limit)}"))
                 return Finding(self.meaning, facts)
         return None
 
@@ -138,7 +143,7 @@ RUNNING = Exercise(
             Property("shifted", _shifted, "500 added to every score adds 500 to m and leaves l alone."),
         ),
         "resources": (
-            ChipBudget("one pass", _long_row, {"bytes_loaded": 4 * _ROW}, "Some tile was read more than once: each `for` over the stream is a pass."),
+            ChipBudget("one pass", _long_row, {"bytes_loaded": 4 * _ROW}, "Each tile is to be read once: every `for` over the stream is a pass, and the stream is the only way to the row.", exact=True),
             ChipBudget("forgets what it has read", _long_row, {"peak_on_chip_bytes": 4 * 64 * 8}, "Old tiles are being kept: after a tile, only m and l should be left of it."),
         ),
     },
