@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = open_door(
         "attention_map": "minillm.lab.widgets.attention_maps",
         "compare_kernels": "minillm.lab.widgets.kernel_lab",
         "head_groups": "minillm.lab.widgets.head_grouping",
+        "ir_explorer": "minillm.lab.widgets.ir_compare",
         "kv_calculator": "minillm.lab.widgets.kv_memory",
         "next_token": "minillm.lab.widgets.next_tokens",
         "tile_explorer": "minillm.lab.widgets.tile_map",
