@@ -24,6 +24,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("repeatable")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m gpu`, leave out files without a GPU test: a GPU machine may lack what they import."""
+    if config.getoption("markexpr", "") != "gpu" or not collection_path.match("test_*.py"):
+        return None
+    return "mark.gpu" not in collection_path.read_text(encoding="utf-8") or None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Skip GPU tests where there is no GPU, asking torch only when there are such tests."""
     gpu_items = [item for item in items if item.get_closest_marker("gpu")]

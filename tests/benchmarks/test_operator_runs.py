@@ -1,12 +1,15 @@
 """A run from its ceilings to its record: saved as it goes, honest about what it left out, and named by its machine."""
 
 import runpy
+from pathlib import Path
+from types import SimpleNamespace
 
 import journal
 import pytest
 import torch
 from plan import Case
 
+from minillm import cli
 from minillm.measure import Measurement, Untimed, load_record
 from minillm.measure.hardware import Hardware
 
@@ -71,6 +74,18 @@ def test_a_run_that_timed_nothing_fails_and_leaves_no_record(program, tmp_path):
     with pytest.raises(SystemExit, match="no record"):
         run(program, tmp_path, "--minutes", "0")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_finds_the_folder_and_hands_its_options_on(monkeypatch, tmp_path, repository):
+    ran = []
+    monkeypatch.setattr(
+        cli.subprocess, "run", lambda words, **_: ran.append(words[2:]) or SimpleNamespace(returncode=0)
+    )
+    assert cli.main(["bench", "operators", "--quick", "--out", str(tmp_path)]) == 0
+    assert ran == [[str(repository / "benchmarks" / "operators"), "--quick", "--out", str(tmp_path)]]
+    ran.clear()
+    assert cli.main(["bench"]) == 0
+    assert [Path(words[0]).name for words in ran] == ["engine.py", "operators"]
 
 
 def row(case, seconds=0.001):

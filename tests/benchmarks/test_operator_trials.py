@@ -228,3 +228,23 @@ def test_what_is_left_out_says_why_of_everybody():
 )
 def test_problems_are_told_in_a_line_without_paths(problem, line):
     assert told(problem) == line
+
+
+ON_A_GPU = {
+    "attention": ({"B": 2, "L": 512, "S": 512, "H": 8, "G": 2, "D": 64}, {"causal": True}, ("triton", "torch flash")),
+    "attention_backward": ({"B": 1, "L": 512, "S": 512, "H": 4, "G": 2, "D": 64}, {"causal": True}, ("triton", "torch flash")),
+    "attention_varlen": (
+        {"B": 3, "T": 1000, "H": 4, "G": 4, "D": 64}, {"causal": True, "lengths": "uneven"}, ("triton", "torch varlen"),
+    ),
+    "softmax": ({"M": 512, "N": 1000}, {}, ("triton", "triton online", "torch")),
+    "matmul": ({"M": 1000, "N": 512, "K": 512}, {}, ("triton naive", "triton grouped", "triton persistent", "torch")),
+}  # fmt: skip
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("operator", ON_A_GPU)
+def test_a_gpu_times_our_kernels_and_torchs_calls(operator):
+    shape, options, names = ON_A_GPU[operator]
+    rows, untimed = try_case(Case(operator, shape, "bfloat16", names, options), "cuda", GpuWatch(0.01), seed=5)
+    assert {row.backend for row in rows} == set(names), untimed
+    assert all(1e-7 < row.p50 < 1e-2 and row.ratio_to_torch for row in rows)
