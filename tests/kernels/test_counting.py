@@ -32,10 +32,10 @@ def test_the_child_counts_what_this_process_would():
 
 
 def test_what_is_loaded_may_decide_what_is_counted():
-    x, y = torch.zeros(100), torch.zeros(100)
+    x, y, lengths = torch.zeros(100), torch.zeros(100), torch.tensor([1, 2, 70, 3])
     with ml.count() as counted:
-        count_elsewhere(Launch(sample_kernels.masked_copy, (2,), (x, y, 70, y[3:]), {"BLOCK": 64}, 4, 1))
-    assert numbers(counted) == (70 * 4 + 2 * 4, 70 * 4, 0)
+        count_elsewhere(Launch(sample_kernels.ragged_copy, (1,), (x, y, lengths[2:]), {"BLOCK": 128}, 4, 1))
+    assert numbers(counted) == (70 * 4 + 8, 70 * 4, 0)
 
 
 def test_a_child_that_fails_or_dawdles_is_reported():

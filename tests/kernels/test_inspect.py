@@ -1,5 +1,6 @@
 """Kernels are compiled for GPUs that nobody has, in another process, and what is reported about them is so."""
 
+import dataclasses
 import importlib.util
 import json
 import linecache
@@ -14,6 +15,7 @@ pytest.importorskip("triton")
 import sample_kernels
 
 import minillm as ml
+from minillm.cli import main
 from minillm.errors import InvalidType, InvalidValue, Unsupported
 from minillm.kernels import compiling, inspect
 from minillm.kernels.assembly import Resources, count_instructions, read_resources
@@ -161,6 +163,8 @@ def test_a_report_prints_and_becomes_json(reports):
     assert plain["occupancy"]["programs"] == report.occupancy.programs
     assert "sm_90 (H100, H200)" in str(report) and f"{report.shared_bytes:,} of 232,448" in str(report)
     assert report._repr_html_().count("<tr>") == len(report.rows())
+    too_much = dataclasses.replace(report, shared_bytes=report.shared_limit + 1)
+    assert not too_much.fits and "232,449 of 232,448: does not fit" in str(too_much)
 
 
 def test_arguments_are_specialised_as_a_launch_would(reports):
@@ -297,3 +301,32 @@ def test_without_triton_it_says_why(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(Unsupported, match="cannot be compiled here: Triton is not installed"):
         inspect.compile_kernel(sample_kernels.masked_copy, target="sm_90")
+
+
+def inspected(capsys, *arguments):
+    """`minillm inspect …` -> (status, standard output, standard error)."""
+    status = main(["inspect", *arguments])
+    return status, *capsys.readouterr()
+
+
+def test_the_command_shows_a_table_a_stage_or_everything(capsys):
+    status, text, _ = inspected(capsys, "softmax", "--target", "sm_90", "--target", "gfx942")
+    assert status == 0
+    assert text.count("softmax_resident") == 2 and "sm_90 (H100, H200)" in text and "gfx942 (MI300X)" in text
+    _, text, _ = inspected(capsys, "softmax", "--target", "sm_90", "--stage", "ptx")
+    assert ".target sm_90a" in text
+    _, text, _ = inspected(capsys, "softmax", "--target", "gfx942", "--json")
+    (report,) = json.loads(text)
+    assert report["target"] == "gfx942" and "v_exp_f32" in report["stages"]["amdgcn"] and report["source"]
+
+
+def test_the_command_refuses_in_one_line(capsys):
+    for arguments, said in [
+        (["flash_atention"], "unknown kernel 'flash_atention' (did you mean 'flash_attention'?)"),
+        (["softmax", "--dtype", "fp64"], "unknown dtype 'fp64'"),
+        (["softmax", "--target", "sm_9"], "unknown target 'sm_9' (did you mean 'sm_90'?)"),
+        (["softmax", "--target", "sm_90", "--stage", "amdgcn"], "unknown stage for sm_90 'amdgcn'"),
+        (["flash_attention", "--head-dim", "512", "--target", "sm_90"], "head widths D up to 256"),
+    ]:
+        status, text, problem = inspected(capsys, *arguments)
+        assert status == 2 and not text and problem.startswith("minillm: ") and said in problem

@@ -38,6 +38,14 @@ def masked_copy(x_ptr, y_ptr, n, extra_ptr, BLOCK: tl.constexpr):
 
 
 @triton.jit
+def ragged_copy(x_ptr, y_ptr, n_ptr, BLOCK: tl.constexpr):
+    """y (n,) = x (n,), where n is only known once it is loaded."""
+    offs = tl.arange(0, BLOCK)
+    mask = offs < tl.load(n_ptr)
+    tl.store(y_ptr + offs, tl.load(x_ptr + offs, mask=mask), mask=mask)
+
+
+@triton.jit
 def nonsense(x_ptr, BLOCK: tl.constexpr):
     tl.store(x_ptr + tl.arange(0, BLOCK), undefined_name)  # noqa: F821
 
