@@ -19,12 +19,66 @@ class BackwardTiles:
     queries: Tiles
 
 
-PLAIN = BackwardTiles(Tiles(64, 64), Tiles(64, 64))
+def pair(keys: tuple[int, ...], queries: tuple[int, ...]) -> BackwardTiles:
+    return BackwardTiles(Tiles(*keys), Tiles(*queries))
 
+
+# By architecture and bytes per element: (widest padded D, tiles of the two kernels as (block_l, block_s, warps, stages)),
+# narrowest first. The largest tiles that the compiler keeps in registers and shared memory, as Triton 3.7 compiles them;
+# a handful of bytes spilled outside the loop was preferred to half the tile, and nothing has been timed yet.
 TILES: dict[tuple[str, int], tuple[tuple[int, BackwardTiles], ...]] = {
-    (name, size): ((256, PLAIN),)
-    for name in ("sm_80", "sm_90", "sm_100", "sm_120", "gfx942", "interpreter")
-    for size in (2, 4)
+    ("sm_80", 2): (
+        (64, pair((32, 128, 8, 2), (128, 64, 8, 2))),
+        (128, pair((64, 64, 8, 2), (128, 32, 8, 2))),
+        (256, pair((32, 64, 8, 2), (64, 32, 8, 2))),
+    ),
+    ("sm_90", 2): (
+        (64, pair((64, 128, 8, 3), (128, 64, 8, 3))),
+        (128, pair((64, 128, 8, 2), (128, 64, 8, 3))),
+        (256, pair((32, 64, 8, 2), (128, 32, 8, 2))),
+    ),
+    ("sm_100", 2): (
+        (64, pair((64, 128, 8, 2), (128, 64, 8, 2))),
+        (128, pair((64, 128, 8, 2), (128, 64, 8, 2))),
+        (256, pair((32, 64, 8, 2), (128, 32, 8, 2))),
+    ),
+    ("sm_120", 2): (
+        (64, pair((32, 128, 8, 2), (128, 64, 8, 2))),
+        (128, pair((64, 64, 8, 2), (128, 32, 8, 2))),
+        (256, pair((32, 32, 8, 1), (64, 32, 8, 1))),
+    ),
+    ("gfx942", 2): (
+        (64, pair((32, 128, 8, 1), (128, 32, 8, 1))),
+        (128, pair((32, 64, 8, 1), (128, 32, 8, 1))),
+        (256, pair((32, 32, 8, 1), (64, 32, 8, 1))),
+    ),
+    ("sm_80", 4): (
+        (64, pair((32, 32, 4, 1), (32, 32, 4, 1))),
+        (128, pair((16, 32, 8, 1), (32, 32, 8, 1))),
+        (256, pair((16, 16, 8, 1), (16, 16, 8, 1))),
+    ),
+    ("sm_90", 4): (
+        (64, pair((32, 64, 8, 2), (64, 32, 4, 2))),
+        (128, pair((32, 32, 8, 2), (32, 32, 8, 1))),
+        (256, pair((16, 16, 8, 1), (16, 16, 8, 1))),
+    ),
+    ("sm_100", 4): (
+        (64, pair((32, 64, 8, 2), (64, 32, 8, 1))),
+        (128, pair((32, 32, 8, 2), (32, 32, 8, 2))),
+        (256, pair((16, 16, 8, 1), (16, 16, 8, 1))),
+    ),
+    ("sm_120", 4): (
+        (64, pair((32, 32, 4, 1), (32, 32, 4, 1))),
+        (128, pair((32, 32, 8, 1), (32, 32, 8, 1))),
+        (256, pair((16, 16, 8, 1), (16, 16, 8, 1))),
+    ),
+    ("gfx942", 4): (
+        (64, pair((32, 32, 4, 1), (32, 32, 4, 1))),
+        (128, pair((32, 32, 8, 1), (32, 32, 8, 1))),
+        (256, pair((16, 16, 4, 1), (16, 16, 4, 1))),
+    ),
+    ("interpreter", 2): ((256, pair((64, 64), (64, 64))),),
+    ("interpreter", 4): ((256, pair((64, 64), (64, 64))),),
 }
 
 
