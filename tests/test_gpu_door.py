@@ -1,6 +1,8 @@
 """`make gpu` must begin on a machine that has torch, Triton, transformers and pytest, and nothing else of what tests use."""
 
 import ast
+import shutil
+import subprocess
 
 import pytest
 
@@ -49,3 +51,15 @@ def test_files_without_gpu_tests_are_left_out_when_only_those_are_wanted(
             return wanted
 
     assert hook.pytest_ignore_collect(file, Config()) is left_out
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize(("tests", "bench", "fine"), [(0, 0, True), (5, 0, True), (1, 0, False), (0, 1, False)])
+def test_a_failed_test_fails_the_door_and_still_lets_the_benchmarks_run(repository, tmp_path, tests, bench, fine):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/bash\necho "$*"\ncase "$*" in *pytest*) exit {tests};; *bench*) exit {bench};; esac\n')
+    python.chmod(0o755)
+    words = ["make", "gpu", f"GPU_PYTHON={python}", "BENCH_ARGS=--quick"]
+    run = subprocess.run(words, cwd=repository, capture_output=True, text=True, check=False)
+    assert (run.returncode == 0) == fine
+    assert "-m minillm bench --quick" in run.stdout

@@ -52,9 +52,11 @@ def gpu_plan(quick: bool = False) -> list[Case]:
     """Everything a GPU is asked; with `quick`, what the first look needs: two lengths, one product, one of each the rest."""
     lengths = QUICK_LENGTHS if quick else LENGTHS
     cases = [*_matmuls(quick), *_softmaxes(quick)]
-    cases += [case for width in (128, 64, 256) for case in _forward(width, lengths, quick)]
-    cases += [*_varlen(quick), *_backward(quick)]
-    return cases
+    for head_dim in (128, 64):
+        cases += _forward(head_dim, lengths, quick)
+        if head_dim == 128 or not quick:
+            cases += [*_backward(head_dim, quick), *_varlen(head_dim, quick)]
+    return [*cases, *_forward(256, lengths, quick)]
 
 
 def _matmuls(quick: bool) -> Iterator[Case]:
@@ -82,22 +84,20 @@ def _forward(head_dim: int, lengths: tuple[int, ...], quick: bool) -> Iterator[C
                 )  # fmt: skip
 
 
-def _varlen(quick: bool) -> Iterator[Case]:
+def _varlen(head_dim: int, quick: bool) -> Iterator[Case]:
     for lengths in ("equal",) if quick else ("equal", "uneven"):
-        for head_dim in (128,) if quick else (128, 64):
-            for causal in (True,) if quick else (True, False):
-                shape = {"B": 8, "T": TOKENS, "H": 32, "G": 32, "D": head_dim}
-                options = {"causal": causal, "lengths": lengths}
-                yield Case("attention_varlen", shape, "bfloat16", ("triton", "torch varlen"), options)
-
-
-def _backward(quick: bool) -> Iterator[Case]:
-    for head_dim in (128,) if quick else (128, 64):
         for causal in (True,) if quick else (True, False):
-            for heads in HEADS[:1] if quick or head_dim == 64 else HEADS:
-                for length in (8192,) if quick else (8192, 2048):
-                    shape = attention_shape(TOKENS // length, length, heads, head_dim)
-                    yield Case("attention_backward", shape, "bfloat16", ATTENTIONS, {"causal": causal})
+            shape = {"B": 8, "T": TOKENS, "H": 32, "G": 32, "D": head_dim}
+            options = {"causal": causal, "lengths": lengths}
+            yield Case("attention_varlen", shape, "bfloat16", ("triton", "torch varlen"), options)
+
+
+def _backward(head_dim: int, quick: bool) -> Iterator[Case]:
+    for causal in (True,) if quick else (True, False):
+        for heads in HEADS[:1] if quick or head_dim == 64 else HEADS:
+            for length in (8192,) if quick else (8192, 2048):
+                shape = attention_shape(TOKENS // length, length, heads, head_dim)
+                yield Case("attention_backward", shape, "bfloat16", ATTENTIONS, {"causal": causal})
 
 
 def cpu_plan(quick: bool = False) -> list[Case]:
