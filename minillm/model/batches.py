@@ -5,19 +5,26 @@ Nothing is drawn from a generator that runs along with the training, so a resume
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from minillm.errors import InvalidValue
+from minillm.model.practice import drill, rename
 from minillm.model.recipe import Recipe
 from minillm.model.tokenizer import Tokenizer
 
 
 class Batches:
-    """The training tokens in windows: every epoch cuts them at another offset and shuffles them anew."""
+    """The training tokens in windows: every epoch cuts them at another offset and shuffles them anew.
 
-    def __init__(self, stream: Tensor, recipe: Recipe, seed: int):
-        self.stream, self.recipe, self.seed = stream, recipe, seed
+    Some windows, chosen by chance, are practice (see `practice`) on what would have stood there; `names` are the kinds of
+    ids that a renaming exchanges.
+    """
+
+    def __init__(self, stream: Tensor, recipe: Recipe, seed: int, names: Sequence[Tensor] = ()):
+        self.stream, self.recipe, self.seed, self.names = stream, recipe, seed, names
         for context in {recipe.context, recipe.long_context}:
             if self.per_epoch(context) < recipe.batch_tokens // context:
                 rule = f"a batch needs {recipe.batch_tokens // context} windows of {context} tokens"
@@ -33,8 +40,20 @@ class Batches:
         rows = self.recipe.batch_tokens // context
         first = (step if step < self.recipe.long_from else step - self.recipe.long_from) * rows
         places = [divmod(first + row, self.per_epoch(context)) for row in range(rows)]
-        windows = torch.stack([self._window(epoch, index, context) for epoch, index in places])
-        return windows[:, :-1], windows[:, 1:]
+        random = torch.Generator().manual_seed((self.seed * 1_000_003 + step) * 65_537 + 1)
+        windows = [self._practised(self._window(epoch, index, context), step, random) for epoch, index in places]
+        stacked = torch.stack(windows)
+        return stacked[:, :-1], stacked[:, 1:]
+
+    def _practised(self, window: Tensor, step: int, random: torch.Generator) -> Tensor:
+        """The window, or practice in its place."""
+        recipe, chance = self.recipe, torch.rand((), generator=random)
+        drills = recipe.drills_at(step)
+        if chance < drills:
+            return drill(window, recipe.config.vocab_size, random)
+        if chance < drills + recipe.renamed:
+            return rename(window, self.names, recipe.config.vocab_size, random)
+        return window
 
     def _window(self, epoch: int, index: int, context: int) -> Tensor:
         random = torch.Generator().manual_seed((self.seed * 1_000_003 + epoch) * 65_537 + context)

@@ -1,4 +1,4 @@
-"""Train the bundled models: `python -m minillm.model.train --preset tiny-base`.
+"""Train the bundled models: `python -m minillm.model.train --preset tiny`.
 
 The recipe is small enough to read at one sitting. It reads the standard library's source, learns a byte-level BPE, and
 trains a Llama-format decoder on it with Muon for the matrices and AdamW for the rest. Every batch is a function of
@@ -23,42 +23,34 @@ from torch import Tensor, nn
 
 from minillm.errors import InvalidValue, unknown_name
 from minillm.model.batches import Batches, token_stream
-from minillm.model.checkpoint import load_model, save_model
+from minillm.model.checkpoint import save_model
 from minillm.model.corpus import Corpus, load_corpus, unread_texts, xz_bits_per_byte
 from minillm.model.decoder import Decoder
 from minillm.model.evaluate import best_logit_scale, bits_per_byte
+from minillm.model.initial import initialise, wire_copying
+from minillm.model.practice import pieces_of_names
 from minillm.model.recipe import PRESETS, Recipe
 from minillm.model.tokenizer import save_tokenizer, train_tokenizer
-
-
-def initialise(model: Decoder, seed: int) -> None:
-    """Fill the weights: variance-preserving matrices, small embeddings, and nothing yet on the residual path."""
-    random = torch.Generator().manual_seed(seed)
-    for name, weight in model.named_parameters():
-        if weight.dim() < 2:
-            continue
-        silent = name.endswith(("o_proj.weight", "down_proj.weight"))
-        std = 0.0 if silent else 0.02 if "embed" in name else weight.shape[1] ** -0.5
-        nn.init.normal_(weight, std=std, generator=random)
 
 
 class Trainer:
     """One run: the model, its two optimisers, and where it has got to."""
 
-    def __init__(self, recipe: Recipe, corpus: Corpus, seed: int, *, start: Path | None = None, compiled: bool = False):
+    def __init__(self, recipe: Recipe, corpus: Corpus, seed: int, *, compiled: bool = False):
         self.recipe, self.seed = recipe, seed
         self.held_out = corpus.texts(held_out=True)
         self.tokenizer = train_tokenizer(corpus.texts(held_out=False), recipe.config.vocab_size)
-        self.batches = Batches(token_stream(self.tokenizer, corpus.texts(held_out=False)), recipe, seed)
+        stream = token_stream(self.tokenizer, corpus.texts(held_out=False))
+        self.batches = Batches(stream, recipe, seed, pieces_of_names(self.tokenizer, stream))
         self.model = Decoder(recipe.config)
         initialise(self.model, seed)
-        self.earlier = None if start is None else self.begin_from(start)
-        self.start = {name: weight.clone() for name, weight in self.model.state_dict().items()}
+        if recipe.drills:
+            wire_copying(self.model, seed)
         self.loss = torch.compile(self._loss, dynamic=False) if compiled else self._loss
         matrices = [p for n, p in self.model.named_parameters() if p.dim() == 2 and "embed" not in n]
         others = [p for n, p in self.model.named_parameters() if p.dim() < 2 or "embed" in n]
         self.optimisers = [
-            torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=0.01, momentum=0.95),
+            torch.optim.Muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay, momentum=0.95),
             torch.optim.AdamW(others, lr=recipe.other_rate, betas=(0.9, 0.95), weight_decay=0.0),
         ]
         self.step, self.seconds = 0, 0.0
@@ -67,16 +59,6 @@ class Trainer:
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         logits = self.model.logits(self.model.hidden_states(inputs))
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten())
-
-    def begin_from(self, folder: Path) -> dict[str, object]:
-        """Take over the weights of a finished run, and return its paper. Raises InvalidValue when the sizes differ."""
-        earlier = load_model(folder, dtype="float32")
-        wanted = self.recipe.config
-        if earlier.config.with_(dtype=wanted.dtype) != wanted:
-            raise InvalidValue(f"a run can only start from a model of its own sizes; {folder} has {earlier.config}.")
-        self.model.load_state_dict(earlier.state_dict())
-        paper = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        return {name: value for name, value in paper.items() if name not in ("config", "corpus", "versions")}
 
     def advance(self) -> float:
         """One step; returns its loss in nats per token."""
@@ -106,13 +88,10 @@ class Trainer:
 
     @torch.no_grad()
     def finish(self) -> float:
-        """Do to the trained weights what the recipe asks of them, and return what the logits were multiplied by.
+        """Set the trained model's confidence, if the recipe says so, and return what the logits were multiplied by.
 
-        Weights are averaged with those the run started from (Wortsman et al., "Model soups", 2022). The scale of the logits
-        goes into the last norm's weight, so the model's form does not change.
+        The scale goes into the last norm's weight, so the model's form does not change.
         """
-        for name, weight in self.model.state_dict().items():
-            weight.lerp_(self.start[name], self.recipe.average_with_start)
         texts = unread_texts() if self.recipe.calibrate else []
         if not texts:
             return 1.0
@@ -189,7 +168,6 @@ def write_result(trainer: Trainer, corpus: Corpus, folder: Path, command: str) -
         "ratio_to_xz": round(held / yardstick, 4),
         "curve": [{"tokens": p["tokens"], "bits_per_byte": round(p["bits_per_byte"], 4)} for p in trainer.curve],
         "seconds": round(trainer.seconds),
-        "started_from": trainer.earlier,
         "versions": {
             "python": platform.python_version(),
             "torch": torch.__version__,
@@ -211,7 +189,6 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--preset", default="tiny", help=f"one of {', '.join(PRESETS)}")
     parser.add_argument("--out", type=Path, help="where to write (default runs/<preset>)")
-    parser.add_argument("--start", type=Path, help="begin from the weights in this folder (default: from nothing)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--tokens", type=int, help="train on fewer or more tokens than the preset")
     parser.add_argument(
@@ -232,7 +209,7 @@ def main(arguments: list[str] | None = None) -> None:
         flush=True,
     )
     corpus = load_corpus()
-    trainer = Trainer(recipe, corpus, chosen.seed, start=chosen.start, compiled=chosen.compile)
+    trainer = Trainer(recipe, corpus, chosen.seed, compiled=chosen.compile)
     train(trainer, folder)
     words = arguments if arguments is not None else sys.argv[1:]
     result = write_result(trainer, corpus, folder, " ".join(["python -m minillm.model.train", *words]))

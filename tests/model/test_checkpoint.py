@@ -10,7 +10,7 @@ import minillm as ml
 from minillm.cache import ContiguousCache
 from minillm.errors import FileProblem, InvalidType, InvalidValue, Unsupported
 from minillm.model import Decoder, ModelConfig, save_model
-from minillm.model.train import initialise
+from minillm.model.initial import initialise
 
 CONFIG = ModelConfig(50, 16, 24, 2, 4, 2, 4, max_position_embeddings=32)
 

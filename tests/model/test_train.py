@@ -102,21 +102,6 @@ def test_ctrl_c_between_the_two_optimisers_keeps_no_half_step(corpus, tmp_path, 
     assert same(whole, run(corpus, tmp_path / "parts"))
 
 
-def test_a_run_may_start_from_a_finished_one(corpus, tmp_path):
-    first = run(corpus, tmp_path / "first")
-    training.write_result(first, corpus, tmp_path / "first", "first command")
-    second = training.Trainer(SMALL, corpus, 5, start=tmp_path / "first")
-    for got, want in zip(second.model.parameters(), first.model.parameters(), strict=True):
-        assert torch.equal(got, want.to(torch.bfloat16).float())  # what was written, not what a seed makes
-    assert (
-        training.write_result(second, corpus, tmp_path / "second", "second")["started_from"]["command"]
-        == "first command"
-    )
-    other = dataclasses.replace(SMALL, config=SMALL.config.with_(num_kv_heads=1))
-    with pytest.raises(InvalidValue, match="of its own sizes"):
-        training.Trainer(other, corpus, 5, start=tmp_path / "first")
-
-
 def test_a_state_of_another_recipe_is_refused(corpus, tmp_path):
     run(corpus, tmp_path, steps=1)
     with pytest.raises(InvalidValue, match="another recipe or seed"):
@@ -193,19 +178,6 @@ def test_presets_are_the_sizes_they_claim():
 def test_an_unknown_preset_names_the_nearest():
     with pytest.raises(InvalidValue, match="did you mean 'tiny'"):
         training.main(["--preset", "tinny"])
-
-
-def test_the_end_may_be_averaged_with_the_start(corpus, tmp_path):
-    recipe = dataclasses.replace(SMALL, average_with_start=0.25)
-    trainer = training.Trainer(recipe, corpus, 0)
-    start = {n: w.clone() for n, w in trainer.model.state_dict().items()}
-    trainer.advance()
-    end = {n: w.clone() for n, w in trainer.model.state_dict().items()}
-    assert trainer.finish() == 1.0
-    for name, got in trainer.model.state_dict().items():
-        assert torch.allclose(got, 0.75 * end[name] + 0.25 * start[name], atol=1e-6)
-        if name == "embed_tokens.weight":
-            assert not torch.equal(end[name], start[name])
 
 
 def test_calibration_finds_the_scale_that_was_spoilt(corpus):

@@ -5,7 +5,7 @@ import pytest
 import minillm as ml
 from minillm.model import Decoder, ModelConfig, save_model
 from minillm.model.tokenizer import save_tokenizer, train_tokenizer
-from minillm.model.train import initialise
+from minillm.model.initial import initialise
 
 TEXT = "def read(path):\n    return open(path).read()  # größer → naïve 🙂\nclass Reader:\n    pass\n"
 
