@@ -4,8 +4,8 @@ import pytest
 
 import minillm as ml
 from minillm.model import Decoder, ModelConfig, save_model
-from minillm.model.tokenizer import save_tokenizer, train_tokenizer
 from minillm.model.initial import initialise
+from minillm.model.tokenizer import save_tokenizer, train_tokenizer
 
 TEXT = "def read(path):\n    return open(path).read()  # größer → naïve 🙂\nclass Reader:\n    pass\n"
 
