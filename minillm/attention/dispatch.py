@@ -56,7 +56,7 @@ def attention(
         options["scale"] = scale
     if return_lse:
         options["return_lse"] = True
-    return choose_backend(backend, tuple(options)).run(q, k, v, **options)
+    return choose_backend(backend, tuple(options), q).run(q, k, v, **options)
 
 
 def unknown_option(unknown: dict[str, Any]) -> InvalidType:

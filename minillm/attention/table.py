@@ -26,6 +26,7 @@ class Backend:
     """One form of attention: its name, whether it can run here and why, and the options it can compute.
 
     `run` has `ml.attention`'s signature without `backend`, takes only the options listed, and trusts its arguments.
+    `fits(q)` tells whether "auto" may choose it for these queries; a form asked for by name says itself what it lacks.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Backend:
     why: str
     options: frozenset[str] = frozenset()
     run: Callable[..., Any] = _cannot_run
+    fits: Callable[[Any], bool] = lambda q: True
 
     def __str__(self) -> str:
         return f"{self.name:<8}{'yes' if self.available else 'no':<11}{self.why}"
@@ -64,8 +66,13 @@ def _triton() -> Backend:
     if here.name == "absent":
         return Backend("triton", False, f"{here.why}; use 'tiled'")
     from minillm.kernels import flash_attention
+    from minillm.kernels.flash_attention import DTYPES, WIDEST
 
-    return Backend("triton", True, f"flash attention, {here}; no float64", frozenset(OPTIONS), flash_attention)
+    def fits(q: Any) -> bool:
+        return here.name == "gpu" and q.dtype in DTYPES and q.shape[-1] <= WIDEST
+
+    why = f"flash attention, {here}; no float64"
+    return Backend("triton", True, why, frozenset(OPTIONS), flash_attention, fits)
 
 
 CREATORS: dict[str, Callable[[], Backend]] = {
@@ -75,8 +82,8 @@ CREATORS: dict[str, Callable[[], Backend]] = {
     "triton": _triton,
 }
 
-# "auto" takes the first of these that can compute the options asked for.
-PREFERENCE = ("sdpa", "naive")
+# "auto" takes the first of these that can compute the options asked for, by where the queries are.
+PREFERENCE = {"cpu": ("sdpa", "naive"), "cuda": ("sdpa", "triton", "naive")}
 
 
 @cache
@@ -87,8 +94,8 @@ def find_backend(name: str) -> Backend:
     return CREATORS[name]()
 
 
-def choose_backend(name: str, needed: tuple[str, ...]) -> Backend:
-    """The backend `name` (or the best one, for "auto") that can compute every option in `needed`.
+def choose_backend(name: str, needed: tuple[str, ...], q: Any) -> Backend:
+    """The backend `name` (or the best one, for "auto" and the queries `q`) that can compute every option in `needed`.
 
     Raises InvalidValue for an unknown name and Unsupported for a form that is not here or lacks an option, naming the
     ones that do.
@@ -98,7 +105,8 @@ def choose_backend(name: str, needed: tuple[str, ...]) -> Backend:
             rule_numbers_remedy("backend must be a name", repr(name), "print ml.backends() for the names")
         )
     if name == "auto":
-        return next(b for b in map(find_backend, PREFERENCE) if b.options.issuperset(needed))
+        rows = map(find_backend, PREFERENCE.get(q.device.type, PREFERENCE["cpu"]))
+        return next(b for b in rows if b.available and b.options.issuperset(needed) and b.fits(q))
     backend = find_backend(name)
     if not backend.available:
         raise Unsupported(f"backend {name!r} is not available: {backend.why}.")

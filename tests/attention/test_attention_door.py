@@ -3,6 +3,7 @@
 import inspect
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -51,10 +52,55 @@ def test_the_table_prints_what_is_here_and_why_not():
     ],
 )
 def test_auto_takes_the_fastest_that_can(options, chosen):
-    assert table.choose_backend("auto", tuple(options)).name == chosen
     q, k, v = tensors(3, 5)
+    assert table.choose_backend("auto", tuple(options), q).name == chosen
     got, want = ml.attention(q, k, v, **options), ml.attention(q, k, v, backend=chosen, **options)
     torch.testing.assert_close(got, want, rtol=0, atol=0)
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """Queries that say they are on a GPU, and a machine that says it compiles for it. Nothing is computed."""
+    monkeypatch.setattr(runtime, "mode", lambda: runtime.Mode("gpu", "a test"))
+    table.find_backend.cache_clear()
+    yield lambda dtype=torch.bfloat16, D=64, device="cuda": SimpleNamespace(
+        device=torch.device(device), dtype=dtype, shape=(1, 5, 4, D)
+    )
+    table.find_backend.cache_clear()
+
+
+def test_auto_on_a_gpu_takes_the_kernel_for_what_the_library_lacks(gpu):
+    pytest.importorskip("triton")
+
+    def chosen(*needed, **queries):
+        return table.choose_backend("auto", needed, gpu(**queries)).name
+
+    assert chosen() == chosen("causal", "window", "sinks") == "sdpa"
+    assert chosen("softcap") == chosen("return_lse", "causal") == "triton"
+    assert chosen("softcap", D=256) == chosen("softcap", dtype=torch.float32) == "triton"
+    assert chosen("softcap", D=257) == chosen("softcap", dtype=torch.float64) == "naive"
+    assert chosen("softcap", device="cpu") == chosen("softcap", device="mps") == "naive"
+
+
+def test_auto_passes_over_what_is_not_here(gpu, monkeypatch):
+    monkeypatch.setitem(table.CREATORS, "triton", lambda: table.Backend("triton", False, "a test"))
+    table.find_backend.cache_clear()
+    assert table.choose_backend("auto", ("softcap",), gpu()).name == "naive"
+
+
+def test_auto_does_not_interpret_on_a_gpu_machine(gpu, monkeypatch):
+    pytest.importorskip("triton")
+    monkeypatch.setattr(runtime, "mode", lambda: runtime.Mode("interpreter", "TRITON_INTERPRET is set"))
+    assert table.choose_backend("auto", ("softcap",), gpu()).name == "naive"
+
+
+def test_auto_on_a_cpu_never_imports_triton():
+    script = (
+        "import sys, torch, minillm as ml; q = torch.ones(1, 2, 2, 8)\n"
+        "ml.attention(q, q, q, softcap=2.0, return_lse=True); print('triton' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
+    assert run.stdout.strip() == "False"
 
 
 def test_an_option_of_zero_is_still_an_option():
