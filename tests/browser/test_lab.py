@@ -22,7 +22,7 @@ import pytest
 
 from minillm.lab.lessons import LESSON_ENVIRONMENT, clean, find_lessons
 
-LESSON = "00_start_here.ipynb"
+LESSON, WORKBENCH = "00_start_here.ipynb", "workbench.ipynb"
 ROOT = Path(__file__).resolve().parents[2]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 START_SECONDS, RUN_SECONDS = 60, 120
@@ -51,6 +51,15 @@ def stand_in_lesson():
         *map(nbformat.v4.new_code_cell, ("import minillm as ml", widget)),
     ]
     return nbformat.from_dict(clean(nbformat.v4.new_notebook(cells=cells)))
+
+
+def kernel_workbench():
+    """The widgets of lessons 03 to 06 under each other in one output, so that none is scrolled out of the page."""
+    shown = (
+        "import ipywidgets, minillm as ml\nw = ml.lab.widgets\nipywidgets.VBox([w.online_softmax(), w.program_ids(),"
+        " w.tile_explorer(), w.ir_explorer(), ml.lab.compare_kernels(rungs=['naive', 'sdpa'], seconds=0.01)])"
+    )
+    return nbformat.from_dict(clean(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(shown)])))
 
 
 def free_port():
@@ -118,6 +127,7 @@ def server(tmp_path_factory):
     work.mkdir()
     if LESSON not in {path.name for path in find_lessons()}:
         nbformat.write(stand_in_lesson(), work / LESSON)
+    nbformat.write(kernel_workbench(), work / WORKBENCH)
     server = Server(work)
     try:
         server.wait_for("JupyterLab", lambda: server.get("api/status"), START_SECONDS)
@@ -151,13 +161,14 @@ def screenshot_on_failure(request, page, tmp_path):
     failed_before = request.session.testsfailed
     yield
     if request.session.testsfailed > failed_before:
-        page.screenshot(path=tmp_path / "failure.png")
+        for number, context in enumerate(page.context.browser.contexts):
+            context.pages[0].screenshot(path=tmp_path / f"failure_{number}.png")
 
 
-def run_all(server, page) -> None:
+def run_all(server, page, notebook=LESSON) -> None:
     """Run every cell once the kernel really is there: before that, Lab calls itself idle and asks which kernel."""
     page.locator(".jp-Notebook").wait_for()
-    server.wait_for("the kernel", lambda: kernel_ready(server), START_SECONDS)
+    server.wait_for("the kernel", lambda: kernel_ready(server, notebook), START_SECONDS)
     page.locator(".jp-Notebook .jp-CodeCell").first.click()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
@@ -179,10 +190,11 @@ RUN_IS_OVER = f"""() => {{ {CELLS}
 ERRORS = f"() => {{ {CELLS} return errors; }}"
 
 
-def kernel_ready(server) -> bool:
+def kernel_ready(server, notebook) -> bool:
     return any(
         session["kernel"]["execution_state"] == "idle" and session["kernel"]["connections"] > 0
         for session in server.get("api/sessions")
+        if session["path"].endswith(notebook)
     )
 
 
@@ -221,3 +233,70 @@ def test_a_number_typed_into_the_read_out_box_moves_the_slider_and_the_figure(pa
     expect_change(page, figure, picture)
     assert float(handle.get_attribute("aria-valuenow")) == largest
     assert float(readout.inner_text()) == largest
+
+
+@pytest.fixture(scope="module")
+def workbench(server, page, tmp_path_factory):
+    """The kernel lessons' widgets, live in a page of their own."""
+    bench = page.context.browser.new_page(viewport={"width": 1100, "height": 1000})
+    bench.set_default_timeout(30_000)
+    try:
+        bench.goto(server.url(f"doc/tree/{WORKBENCH}"))
+        run_all(server, bench, WORKBENCH)
+        assert bench.evaluate(ERRORS) == []
+        yield bench
+    except BaseException:
+        bench.screenshot(path=tmp_path_factory.mktemp("failure") / "workbench.png")
+        raise
+
+
+def widget(page, label: str):
+    """The innermost panel that has a control of this label, and its figure."""
+    panel = page.locator(".widget-vbox .widget-vbox", has_text=label).last
+    panel.scroll_into_view_if_needed()
+    return panel, panel.locator("img").first
+
+
+@pytest.mark.parametrize(
+    ("label", "key", "said"),
+    [
+        ("Step (tiles read)", "ArrowRight", "tile 3 of 3: no larger score"),  # lesson 03
+        ("Program id (from 0)", "ArrowLeft", "program 1: 8 of 8 lanes work"),  # lesson 04
+        ("Tile height block_l (queries)", "ArrowRight", "tiles of 128 queries x 64 keys"),  # lesson 05
+    ],
+)
+def test_an_arrow_key_steps_through_a_kernel_widget(workbench, label, key, said):
+    panel, figure = widget(workbench, label)
+    before = figure.get_attribute("src")
+    slider = panel.locator(".widget-inline-hbox", has_text=label).get_by_role("slider")
+    slider.focus()
+    workbench.keyboard.press(key)
+    expect_change(workbench, figure, before)
+    panel.get_by_text(said).wait_for()
+
+
+def test_picking_a_source_line_shows_what_it_became(workbench):
+    from minillm.kernels.runtime import mode
+
+    if mode().name == "absent":
+        pytest.skip("Triton is absent: there is nothing to compile")
+    panel, figure = widget(workbench, "Source line (number, code)")
+    before = figure.get_attribute("src")
+    lines = panel.locator(".widget-inline-hbox", has_text="Source line").locator("select")
+    texts = lines.locator("option").all_text_contents()  # ipywidgets writes their spaces as no-break spaces
+    lines.select_option(index=next(i for i, text in enumerate(texts) if "tl.dot(p.to(" in text))
+    expect_change(workbench, figure, before)
+    panel.locator("pre", has_text="wgmma").first.wait_for()
+
+
+def test_the_kernel_lab_compares_when_its_button_is_pressed(workbench):
+    panel, figure = widget(workbench, "Contestants (names, or all)")
+    before = figure.get_attribute("src")
+    panel.locator(".widget-inline-hbox", has_text="Numbers").locator("select").select_option(index=1)
+    panel.get_by_text("The controls have moved; press Compare.").wait_for()
+    assert figure.get_attribute("src") == before
+    button = panel.get_by_role("button", name="Compare")
+    button.focus()
+    workbench.keyboard.press("Enter")
+    expect_change(workbench, figure, before)
+    panel.get_by_text("D = 64, bfloat16, causal").first.wait_for()

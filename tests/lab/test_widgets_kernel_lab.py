@@ -258,7 +258,17 @@ def test_moving_a_control_waits_for_the_button():
     panel.button.click()
     assert panel.data.dtype == "bfloat16" and panel.notice.value == "" and not panel.button.disabled
     assert {line["dtype"] for line in panel.table()} == {"bfloat16"}
+    assert panel.readout.value.count("<tr") == 1 + 2 and "✓ right" in panel.readout.value
     assert "bfloat16" in panel.to_markdown() and "bfloat16" in panel.to_csv() and "bfloat16" in panel.readout.value
+
+
+def test_what_a_contestant_says_is_escaped():
+    def hostile(q, k, v, causal=False):
+        raise ValueError("<script>alert(1)</script>")
+
+    panel = ml.lab.compare_kernels(hostile, rungs=["mine"])
+    assert "&lt;script&gt;" in panel.readout.value and "<script>" not in panel.readout.value
+    assert "✗ failed" in panel.readout.value
 
 
 def test_an_error_is_shown_and_the_last_comparison_stays():
@@ -276,7 +286,7 @@ def test_every_control_is_labelled():
     labels = [control.description for control in ml.lab.compare_kernels(rungs=["sdpa"], seconds=0.001).control.values()]
     assert labels == [
         "Operator", "Contestants (names, or all)", "Shape (sizes below)", "Numbers (bytes each)",
-        "Causal (attention only)", "Machine (whose ceilings and times)",
+        "Causal (attention only)", "Machine (ceilings, times)",
     ]  # fmt: skip
 
 

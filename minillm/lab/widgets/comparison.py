@@ -136,19 +136,23 @@ class Comparison:
 
 
 def describe(data: Comparison) -> str:
-    """The table with every number, a line for each row that needs one, and whose ceilings and times these are."""
+    """The table with every number, then the remarks."""
+    return "\n".join([data.heading, *figures.text_table(*data.readable()), *remarks(data)])
+
+
+def remarks(data: Comparison) -> list[str]:
+    """What a row needs said, what "right" means, the yardsticks, and whose ceilings and times these are."""
     relative, absolute = data.tolerance
     lines = [
-        data.heading,
-        *figures.text_table(*data.readable()),
         *_notes((e.name, e.note) for e in data.rows),
         f"right means within {relative:g} relative and {absolute:g} absolute of float64, everywhere",
         _yardsticks(data),
         f"ceilings: {data.ceilings}",
     ]
+    lines += [data.recorded_note] if data.recorded_note else []
     if data.above_roof():
         lines.append(f"above the roof: {', '.join(data.above_roof())}; a shape this small is served by the caches")
-    return "\n".join([*lines, data.recorded_note] if data.recorded_note else lines)
+    return lines
 
 
 def describe_lasting(data: Comparison) -> str:

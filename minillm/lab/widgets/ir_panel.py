@@ -17,7 +17,7 @@ PAGE = (
 SIDE = (
     '<div style="flex:1 1 320px; min-width:0; border-top:4px solid {colour}; padding-top:4px">'
     '<p style="margin:0 0 4px; line-height:1.4"><b>{name}</b>: {tally}</p>'
-    '<pre tabindex="0" aria-label="{name}" style="margin:0; max-height:320px; overflow:auto; line-height:1.35; '
+    '<pre tabindex="0" aria-label="{name}" style="margin:0; max-height:320px; overflow:auto; white-space:pre; line-height:1.35; '
     'font-size:11px">{lines}</pre></div>'
 )
 COLOURS = ("#0072B2", "#E69F00")

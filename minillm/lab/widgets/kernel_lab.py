@@ -112,7 +112,7 @@ def explore_kernels(
         Choice("shape", "Shape", "sizes below", shapes, shapes[0]),
         Choice("dtype", "Numbers", "bytes each", tuple(DTYPES), dtype, tuple(f"{n}, {b}" for n, b in DTYPES.items())),
         Choice("causal", "Causal", "attention only", (True, False), causal, ("yes", "no")),
-        Choice("machine", "Machine", "whose ceilings and times", tuple(known), machine),
+        Choice("machine", "Machine", "ceilings, times", tuple(known), machine),
     )
 
     def compute(state: State) -> Comparison:

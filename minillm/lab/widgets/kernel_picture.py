@@ -50,6 +50,8 @@ def _title(data: Comparison) -> str:
 
 
 def _draw_roofline(axes: Axes, data: Comparison) -> None:
+    from matplotlib.ticker import NullFormatter
+
     placed = [(entry, x) for entry in data.rows if entry.verdict != FAILED and (x := data.intensity(entry))]
     bandwidth, rate = data.ceilings.bandwidth_bytes_per_s, data.rate()
     ridge = rate / bandwidth if rate else 1.0
@@ -62,7 +64,9 @@ def _draw_roofline(axes: Axes, data: Comparison) -> None:
         y = work / timed if work and timed else _roof(data, x)
         _draw_point(axes, data, entry, x, y, filled=bool(timed))
     axes.set(xscale="log", yscale="log", xlim=(low, high))
-    axes.set_ylim(top=axes.get_ylim()[1] * 2)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(min(bottom, top / 50), 2 * top)  # at least two decades, so that there are two labels
+    axes.yaxis.set_minor_formatter(NullFormatter())
     middle = math.sqrt(low * ridge)
     _name_line(axes, f"{_short(bandwidth)}B/s", (middle, _roof(data, middle)), (8, -13))
     if rate:

@@ -30,8 +30,8 @@ from minillm.lab.widgets.tile_turns import (
 if TYPE_CHECKING:
     from minillm.lab.widgets.shell import Panel
 
-SHAPES = {VECTOR: (1, 20), ROWS: (20, 10), NAIVE: (38, 52), GROUPED: (38, 52), PERSISTENT: (38, 52), YOURS: (38, 52)}
-BLOCKS, GROUPS = (1, 2, 4, 8, 16), (1, 2, 3, 4, 8)
+SHAPES = {VECTOR: (1, 20), ROWS: (20, 10), NAIVE: (30, 38), GROUPED: (30, 38), PERSISTENT: (30, 38), YOURS: (30, 38)}
+BLOCKS, GROUPS = (4, 8, 16), (1, 2, 3, 4, 8)
 MAX_SIDE = 512
 
 
@@ -111,8 +111,8 @@ def explore_programs(
     controls = (
         Choice("pattern", "Kernel", "", patterns, pattern),
         Slider("program", "Program id", "from 0", 0, most - 1, 1, start.programs - 1),
-        Steps("block", "Block", "elements, rows, or a tile's side", blocks, block),
-        Steps("group", "Group", "rows of tiles, grouped order", GROUPS, 2),
+        Steps("block", "Block", "elements a side", blocks, block),
+        Steps("group", "Group", "rows of tiles", GROUPS, 2),
     )
     return Explorer("Program ids", controls, compute, draw_program_map, describe_program_map)
 
