@@ -96,6 +96,8 @@ def _mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
     def select(self: Any, condition: Any, left: Any, right: Any) -> Any:
         return handle(np.where(condition.data, left.data, right.data), right.dtype.scalar)
 
+    numpy_cast = builder.cast_impl
+
     def cast(original: Any) -> Any:
         @functools.wraps(original)
         def run(self: Any, source: Any, target: Any, *rounding: Any) -> Any:
@@ -107,6 +109,8 @@ def _mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
                 source = as_float32(source)
                 if target.scalar == tl.float32:
                     return source
+                if target.scalar == tl.float16:  # create_fp_to_fp cuts bits off, and has no infinities
+                    return numpy_cast(self, source, target)
                 return original(self, source, target, *rounding)
             return original(self, source, target, *rounding)
 
