@@ -84,6 +84,33 @@ def test_a_processor_has_no_cache_to_step_around():
     assert gpu_bench.cache_bytes("cpu") == 0 and gpu_bench.copies_needed(8, 0) == 1
 
 
+class PretendEvent:
+    """Stamps the moment in milliseconds that the pretended device has reached."""
+
+    now = 0.0
+
+    def __init__(self, enable_timing):
+        assert enable_timing
+
+    def record(self):
+        self.at = PretendEvent.now
+
+    def elapsed_time(self, end):
+        return end.at - self.at
+
+
+def test_the_real_clock_reads_milliseconds_between_neighbouring_events(monkeypatch):
+    def busy(milliseconds):
+        def call():
+            PretendEvent.now += milliseconds
+
+        return call
+
+    monkeypatch.setattr(torch.cuda, "Event", PretendEvent)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    assert gpu_bench.CudaClock().seconds([busy(1), busy(2), busy(4)]) == [0.001, 0.002, 0.004]
+
+
 @pytest.mark.gpu
 def test_the_real_clock_agrees_with_the_graph_and_sees_work_grow():
     small, large = (torch.randn(n, n, device="cuda", dtype=torch.bfloat16) for n in (256, 4096))
