@@ -1,5 +1,6 @@
 """Every bad input is refused with a typed error that states rule, numbers and remedy, before any work."""
 
+import importlib
 import math
 import re
 
@@ -8,11 +9,13 @@ import torch
 from attention_cases import tensors
 
 import minillm as ml
-from minillm.attention import naive, sdpa
+from minillm.attention import naive, sdpa, tiled
 from minillm.errors import InvalidType, InvalidValue, MinillmError, nearest_divisors
+from minillm.kernels import flash_attention
 
 Q, K, V = tensors(3, 5, 4, 2)
 N = math.nan
+KERNEL = importlib.import_module("minillm.kernels.flash_attention")  # the name itself is its function's
 
 TENSORS = {
     "no tensor": (Q.tolist(), K, V, InvalidType, "q must be a torch tensor; got list .*torch.as_tensor"),
@@ -61,14 +64,15 @@ OPTIONS = {
 @pytest.fixture
 def no_work(monkeypatch):
     """Any arithmetic before the refusal fails the test."""
-    for module, name in ((naive, "attention_scores"), (sdpa, "attend")):
+    for module, name in ((naive, "attention_scores"), (sdpa, "attend"), (tiled, "attend_rows"), (KERNEL, "launch")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("work was done before the refusal"))
 
 
-DOORS = [ml.attention, naive.naive_attention, sdpa.sdpa_attention]
+DOORS = [ml.attention, naive.naive_attention, sdpa.sdpa_attention, tiled.tiled_attention, flash_attention]
+doors = pytest.mark.parametrize("door", DOORS, ids=["ml.attention", "naive", "sdpa", "tiled", "triton"])
 
 
-@pytest.mark.parametrize("door", DOORS, ids=["ml.attention", "naive", "sdpa"])
+@doors
 @pytest.mark.parametrize("name", TENSORS)
 def test_bad_tensors(name, door, no_work):
     q, k, v, error, text = TENSORS[name]
@@ -77,7 +81,7 @@ def test_bad_tensors(name, door, no_work):
     assert_rule_numbers_remedy(caught.value)
 
 
-@pytest.mark.parametrize("door", DOORS, ids=["ml.attention", "naive", "sdpa"])
+@doors
 @pytest.mark.parametrize("name", OPTIONS)
 def test_bad_options(name, door, no_work):
     options, error, text = OPTIONS[name]

@@ -1,6 +1,7 @@
 """The flash attention kernel: the same batteries as its torch twin, at sizes one can interpret and at full size on a GPU."""
 
 import dataclasses
+import importlib
 from itertools import product
 
 import attention_battery
@@ -13,7 +14,7 @@ from flash_battery import DTYPES, SMALL, Size, make, oracle
 import minillm as ml
 from minillm.attention.tiled import tiled_attention
 from minillm.errors import InvalidType, InvalidValue, Unsupported
-from minillm.kernels import flash_attention, mode, runtime
+from minillm.kernels import flash_attention, mode
 from minillm.kernels.attention_tiles import Tiles
 from minillm.measure.tiles import tiled_attention_cost
 
@@ -155,7 +156,8 @@ def test_what_the_kernel_cannot_take_is_refused_by_name(change, error, text):
 
 
 def test_bad_options_are_refused_before_any_work(monkeypatch):
-    monkeypatch.setattr(runtime, "launch", lambda *_, **__: pytest.fail("a kernel was launched"))
+    module = importlib.import_module("minillm.kernels.flash_attention")
+    monkeypatch.setattr(module, "launch", lambda *_, **__: pytest.fail("a kernel was launched"))
     q, k, v = make(HERE, 3, 3)
     for options, error in (
         ({"window": 0}, InvalidValue),
@@ -171,14 +173,15 @@ def test_bad_options_are_refused_before_any_work(monkeypatch):
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_offsets_past_two_to_the_31st(dtype):
-    """Two sequences 2**31 elements apart in one buffer of 4 to 8 GiB."""
+    """Sequences, and then keys, that lie more than 2**31 elements apart in one buffer of 4.5 or 9 GiB."""
     q, k, v = make(FULL, 200, 300, B=2, D=64, dtype=dtype)
-    memory = torch.empty(2**31 + 300 * 64, dtype=dtype, device="cuda")
+    memory = torch.empty(2**31 + 2**28, dtype=dtype, device="cuda")
     far_k = memory.as_strided((2, 300, 1, 64), (2**31, 64, 64, 1))
     far_k.copy_(k)
     want = flash_attention(q, k, v, causal=True)
     assert torch.equal(flash_attention(q, far_k, v, causal=True), want)
-    step = 2**31 // 300 // 16 * 16  # and the keys of one sequence as far apart as that buffer allows
+    step = (2**31 + 2**27) // 300 // 16 * 16
+    assert 299 * step > 2**31
     spread = memory.as_strided((1, 300, 1, 64), (0, step, 64, 1))
     spread.copy_(k[:1])
     assert torch.equal(flash_attention(q[:1], spread, v[:1], causal=True), want[:1])
