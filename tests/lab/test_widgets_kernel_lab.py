@@ -224,6 +224,17 @@ def test_a_record_answers_at_the_very_shape_and_says_what_it_lacks(monkeypatch):
     assert lab.still(machine=machines.record_name(engine)).png
 
 
+def test_a_record_without_dots_is_placed_by_its_own_shape(monkeypatch):
+    softmax = Measurement(
+        "softmax", "triton", "bfloat16", {"M": 4096, "N": 8192}, 1e-4, 1e-4, 1e-4, 9, bytes_moved=2**27
+    )
+    h200 = record(softmax)
+    monkeypatch.setattr(machines, "records", lambda: [h200])
+    lab = explore_kernels(operator="softmax", rungs=["torch"], machine=machines.record_name(h200), dtype="bfloat16")
+    assert lab.data().intensity(lab.data().recorded[0]) == pytest.approx(5 * 4096 * 8192 / 2**27)
+    assert lab.data().limit(lab.data().recorded[0]) == pytest.approx(2**27 / 4e12)
+
+
 def test_the_three_exports_hold_the_same_rows():
     data = explore_kernels(shifted, rungs=["naive", "mine"], seconds=0.001).data()
     table = data.table()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.lab import figures
-from minillm.lab.widgets.contest import NOT_TIMED, Entry
+from minillm.lab.widgets.contest import HERE, NOT_TIMED, Entry
 from minillm.lab.widgets.machines import shape_text
 from minillm.measure.cost import roofline_time
 from minillm.measure.hardware import Hardware
@@ -64,7 +64,8 @@ class Comparison:
 
     def work(self, entry: Entry) -> int | None:
         """FLOPs of its dots, or, for an operator without dots (softmax), the arithmetic on paper."""
-        return entry.flops or (self.useful_flops if self.moved(entry) and not entry.flops else None)
+        paper = self.useful_flops if entry.where == HERE else entry.paper_flops
+        return entry.flops or (paper if self.moved(entry) else None)
 
     def intensity(self, entry: Entry) -> float | None:
         """FLOPs a byte, or None."""
@@ -130,7 +131,7 @@ class Comparison:
         moved = [_known(e.bytes_loaded, figures.format_bytes), _known(e.bytes_stored, figures.format_bytes)]
         if e.bytes_loaded is None and e.bytes_moved is not None:
             moved = [figures.format_bytes(e.bytes_moved), "(both)"]
-        counts = [*moved, _known(e.flops, figures.format_count), _known(self.intensity(e), lambda x: f"{x:.3g}")]
+        counts = [*moved, _known(e.flops, figures.format_count), _known(self.intensity(e), _intensity)]
         times = [] if lasting else [_known(self.limit(e), seconds_text), _known(e.p50, seconds_text)]
         return [e.name, e.verdict, *errors, *counts, *times]
 
@@ -184,6 +185,10 @@ def _yardsticks(data: Comparison) -> str:
 
 def _known(value: Any, spell: Any) -> str:
     return "-" if value is None else spell(value)
+
+
+def _intensity(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else figures.format_count(round(value))
 
 
 def _error(value: float | None) -> str:

@@ -38,7 +38,8 @@ class Entry:
     """One row: bytes and FLOPs as counted, times in seconds a call; None is what nobody knows.
 
     `max_error` is the largest absolute difference from float64, `rms_error` the root mean square of the differences over
-    that of the right answer. `bytes_moved` stands alone in records, which keep no two counts. `first_bad` is the first index outside the tolerance.
+    that of the right answer. `bytes_moved` stands alone in records, which keep no two counts;
+    `paper_flops` is the arithmetic on paper at a record's own shape. `first_bad` is the first index outside the tolerance.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Entry:
     bytes_stored: int | None = None
     bytes_moved: int | None = None
     flops: int | None = None
+    paper_flops: int | None = None
     p20: float | None = None
     p50: float | None = None
     p80: float | None = None

@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 PAGE = (
     '<div role="status" aria-live="polite" style="line-height:1.4"><p style="margin:4px 0"><b>{heading}</b></p>'
-    '<div style="overflow-x:auto"><table style="border-collapse:collapse; font-variant-numeric:tabular-nums">'
+    '<div style="overflow-x:auto"><table style="border-collapse:collapse; font-size:13px; font-variant-numeric:tabular-nums">'
     '<caption style="display:none">{heading}</caption><thead><tr style="border-bottom:1px solid #6B6B6B">{names}</tr>'
     "</thead><tbody>{rows}</tbody></table></div>{remarks}</div>"
 )
-CELL = "<{kind} style='padding:2px 8px; text-align:{side}; vertical-align:bottom'>{text}</{kind}>"
-REMARK = '<p style="margin:4px 0; overflow-wrap:anywhere">{}</p>'
+CELL = "<{kind} style='padding:2px 7px; text-align:{side}; vertical-align:bottom; white-space:{wrap}'>{text}</{kind}>"
+REMARK = '<p style="margin:2px 0; overflow-wrap:anywhere">{}</p>'
 SIGNS = {RIGHT: "✓", WRONG: "✗", FAILED: "✗"}
 WORDS = 2  # columns of words, to the left; the rest are numbers, to the right
 
@@ -68,5 +68,6 @@ def page(data: Comparison) -> str:
 
 def _row(kind: str, texts: list[str]) -> str:
     sides = ["left"] * WORDS + ["right"] * (len(texts) - WORDS)
+    wrap = "normal" if kind == "th" else "nowrap"  # a heading may break, a number and its unit may not
     cells = zip(texts, sides, strict=True)
-    return "".join(CELL.format(kind=kind, side=side, text=html.escape(text)) for text, side in cells)
+    return "".join(CELL.format(kind=kind, side=side, wrap=wrap, text=html.escape(text)) for text, side in cells)

@@ -19,6 +19,7 @@ from minillm.measure.record import records
 
 THIS_MACHINE = "this machine"
 CEILING_SECONDS = 0.05
+ON_PAPER = "a record's bytes are each operand once and its FLOPs the useful ones, on paper"
 
 
 @dataclass(frozen=True)
@@ -83,20 +84,21 @@ def recorded(record: Record | None, operator: Operator, shape: Shape, dtype: str
     place = f"{record.device}, {record.date[:10]}"
     which = "this shape" if at_shape else "not at this shape; the largest it has is"
     note = f"recorded on {place}, {which} {shape_text(chosen[0].shape)}"
-    return Recorded(tuple(_entry(m, place) for m in chosen), note)
+    paper = operator.useful_flops(chosen[0].shape, causal)
+    return Recorded(tuple(_entry(m, place, paper) for m in chosen), f"{note}; {ON_PAPER}")
 
 
 def _causal(measurement: Measurement | Untimed) -> bool:
     return bool(measurement.options.get("causal", False))
 
 
-def _entry(m: Measurement | Untimed, place: str) -> Entry:
+def _entry(m: Measurement | Untimed, place: str, paper_flops: int) -> Entry:
     if isinstance(m, Untimed):
         return Entry(m.backend, place, RECORDED, note=f"{NOT_TIMED}{m.reason}")
     ratio = "" if m.ratio_to_torch is None else f"{m.ratio_to_torch:.2f} times as fast as {m.best_torch}"
     return Entry(
         m.backend, place, RECORDED, max_error=m.max_error, rms_error=m.rms_error, bytes_moved=m.bytes_moved,
-        flops=m.flops, p20=m.p20, p50=m.p50, p80=m.p80, note=ratio,
+        flops=m.flops, paper_flops=paper_flops, p20=m.p20, p50=m.p50, p80=m.p80, note=ratio,
     )  # fmt: skip
 
 
