@@ -114,6 +114,7 @@ def flash_attention_varlen(
         D=D, BLOCK_D=padded_width(D), BLOCK_L=tiles.block_l, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
         tile_steps=lambda: sum(tile_steps(1, L, S, H, tiles, causal, window) for L, S in sequences),
+        instead="backend='tiled' or 'sdpa', one sequence a call",
         smaller=lambda limit: _fewer_sequences(sequences, H, tiles, causal, window, limit),
     )  # fmt: skip
     return (out, lse) if return_lse else out

@@ -23,6 +23,7 @@ from minillm.kernels.runtime import launch, tl, triton
 
 # Elements of the output that a program holds, at 4 warps: 32 float32 a thread.
 TILE = 4096
+INSTEAD = "minillm.attention.merge.naive_merge_states"
 
 
 @triton.jit
@@ -85,17 +86,17 @@ def merge_states(outs: States, lses: States) -> tuple[torch.Tensor, torch.Tensor
         merge_states_kernel, (programs,), stacked, logs, out, lse, *stacked.stride()[:4], *logs.stride(),
         n, B * L * H, L, H, D, BLOCK_R=block_r, BLOCK_D=block_d,
         tile_steps=lambda: programs * n, smaller=lambda limit: f"at most {limit // n * block_r:,} rows B * L * H",
+        instead=INSTEAD,
     )  # fmt: skip
     return out, lse
 
 
 def _require_kernel_input(outs: torch.Tensor, lses: torch.Tensor) -> None:
-    instead = "minillm.attention.merge.naive_merge_states"
     for name, x, allowed in (("outs", outs, DTYPES), ("lses", lses, (torch.float32,))):
         if x.dtype not in allowed:
             rule = f"merge_states takes {name} of {' or '.join(str(d).removeprefix('torch.') for d in allowed)}"
-            raise Unsupported(rule_numbers_remedy(rule, str(x.dtype), f"use {instead}, which keeps float64"))
+            raise Unsupported(rule_numbers_remedy(rule, str(x.dtype), f"use {INSTEAD}, which keeps float64"))
         if x.requires_grad and torch.is_grad_enabled():
             rule = "merge_states has no backward pass, so gradients would be lost"
             found = f"{name} with requires_grad=True"
-            raise Unsupported(rule_numbers_remedy(rule, found, f"use {instead}, or torch.no_grad()"))
+            raise Unsupported(rule_numbers_remedy(rule, found, f"use {INSTEAD}, or torch.no_grad()"))
