@@ -1,4 +1,4 @@
-"""Widgets, each answering one question: what comes next, who looks where, who shares what, and does it fit?"""
+"""Widgets, each answering one question, from "what comes next?" and "does it fit?" to "what did my kernel become?"."""
 
 from minillm._doors import open_door
 
@@ -11,8 +11,8 @@ __getattr__, __dir__, __all__ = open_door(
         "ir_explorer": "minillm.lab.widgets.ir_compare",
         "kv_calculator": "minillm.lab.widgets.kv_memory",
         "next_token": "minillm.lab.widgets.next_tokens",
-        "tile_explorer": "minillm.lab.widgets.tile_map",
-        "program_ids": "minillm.lab.widgets.program_map",
         "online_softmax": "minillm.lab.widgets.softmax_steps",
+        "program_ids": "minillm.lab.widgets.program_map",
+        "tile_explorer": "minillm.lab.widgets.tile_map",
     },
 )

@@ -171,7 +171,8 @@ def describe_view(data: IRView) -> str:
 def headline(side: StageLines) -> str:
     """What one side is: kernel, target, warps and stages."""
     config = side.report.config
-    fixed = f"{config.get('num_warps', '?')} warps, {config.get('num_stages', '?')} stages"
+    warps, stages = config.get("num_warps", "?"), config.get("num_stages", "?")
+    fixed = f"{warps} warp{'s' * (warps != 1)}, {stages} stage{'s' * (stages != 1)}"
     return f"{side.name}: {side.report.kernel} for {side.report.target}, {fixed}"
 
 
