@@ -32,7 +32,8 @@ class Example:
 
     def qkv(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """q (B, L, H, D), k and v (B, S, G, D)."""
-        return self.empty(4, 4096, 32, self.head_dim), *(self.empty(4, 4096, 8, self.head_dim) for _ in range(2))
+        q, k = self.empty(4, 4096, 32, self.head_dim), self.empty(4, 4096, 8, self.head_dim)
+        return q, k, torch.empty_like(k)
 
 
 def _flash_attention(example: Example) -> Call:
