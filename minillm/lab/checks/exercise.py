@@ -20,7 +20,8 @@ class Exercise:
 
     `signature` is the stub's first line without `def`, such as "attention(q, k, v, causal=False)"; leave it empty for a
     question answered by a plain value. `forbid` holds stems of torch names the answer may not call. `hints` are exactly
-    three: the idea, the invariant, the skeleton. `solution` says where a right answer can be read.
+    three: the idea, the invariant, the skeleton. `solution` says where a right answer can be read. `interpreted` is for
+    answers that launch kernels of their own: they are judged where Triton interprets, and not attempted elsewhere.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Exercise:
     solution: str
     forbid: tuple[str, ...] = ()
     time_limit_s: float = 30.0
+    interpreted: bool = False
 
     def __post_init__(self) -> None:
         unknown = [layer for layer in self.layers if layer not in LAYERS]

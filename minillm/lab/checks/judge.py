@@ -59,6 +59,8 @@ def judge(exercise: Exercise, answer: Any) -> CheckResult:
     """The verdict of `exercise` on `answer`, without recording it: layer by layer, ending at the first failure."""
     if _untouched(exercise, answer):
         return _not_attempted(exercise)
+    if exercise.interpreted and (reason := _not_interpreted()):
+        return CheckResult(exercise.id, exercise.title, NOT_ATTEMPTED, next_step=reason)
     problem = _replaced_library() or (_signature_problem(exercise, answer) if exercise.signature else None)
     if problem:
         return _failed(exercise, "contract", None, problem)
@@ -136,6 +138,18 @@ def _replaced_library() -> Finding | None:
             where = "torch.nn.functional" if place is F else "torch" if place is torch else "torch.Tensor"
             meaning = f"`{where}.{name}` has been replaced, so no verdict could be trusted: restart the kernel and leave torch as it is."
             return Finding(meaning, layer="contract")
+    return None
+
+
+def _not_interpreted() -> str | None:
+    """Why a learner's own kernel cannot be judged in this process, or None if it can."""
+    from minillm.kernels.runtime import mode
+
+    here = mode()
+    if here.name == "absent":
+        return f"it needs Triton, which is not here: {here.why}"
+    if here.name == "gpu":
+        return "it counts what the interpreter does: set TRITON_INTERPRET=1 before Python starts, or run the lesson's first cells"
     return None
 
 

@@ -1,0 +1,11 @@
+"""No kernel at all."""
+
+from minillm.lab.little_triton import borrow_triton
+
+triton, tl = borrow_triton()
+
+LAYER = "contract"
+
+
+def answer(x, out):
+    return out.copy_(x.float().sum(1))

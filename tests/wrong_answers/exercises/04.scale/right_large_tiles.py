@@ -1,0 +1,19 @@
+"""Larger tiles, and a filling that nobody sees."""
+
+from minillm.lab.little_triton import borrow_triton
+
+triton, tl = borrow_triton()
+
+
+@triton.jit
+def kernel(x_ptr, out_ptr, N, factor, BLOCK: tl.constexpr):
+    offs = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = offs < N
+    x = tl.load(x_ptr + offs, mask=mask, other=1.0)
+    tl.store(out_ptr + offs, x * factor, mask=mask)
+
+
+def answer(x, factor, out):
+    N = x.numel()
+    kernel[(triton.cdiv(N, 1024),)](x, out, N, factor, BLOCK=1024)
+    return out

@@ -1,0 +1,20 @@
+"""Writes past the end."""
+
+from minillm.lab.little_triton import borrow_triton
+
+triton, tl = borrow_triton()
+
+LAYER = "values"
+
+
+@triton.jit
+def kernel(x_ptr, out_ptr, N, factor, BLOCK: tl.constexpr):
+    offs = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + offs)
+    tl.store(out_ptr + offs, x * factor)
+
+
+def answer(x, factor, out):
+    N = x.numel()
+    kernel[(triton.cdiv(N, 256),)](x, out, N, factor, BLOCK=256)
+    return out
