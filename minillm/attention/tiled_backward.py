@@ -22,8 +22,7 @@ import torch
 from torch import Tensor
 
 from minillm.attention.tiled import LOG2_E
-from minillm.attention.validate import validate
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.attention.validate_backward import check_backward
 from minillm.measure.chip import load, on_chip, store
 from minillm.measure.numbers import require_whole
 from minillm.measure.tiles import key_range, padded_width, query_range
@@ -90,7 +89,7 @@ def tiled_attention_backward(
                 for q_tile in q_tiles:
                     with on_chip():  # one program of the third
                         dq_program(*of_head, k[b, :, g], v[b, :, g], dq[b, :, h], q_tile, options)
-    return (dq, dk, dv) if sinks is None else (dq, dk, dv, sink_gradient(sinks, lse, delta))
+        return (dq, dk, dv) if sinks is None else (dq, dk, dv, sink_gradient(sinks, lse, delta))
 
 
 def delta_program(
@@ -195,10 +194,10 @@ def dq_program(
     of_rows = q_rows, dout_rows, lse_rows, delta_rows
     positions = torch.arange(q_tile * block_l, (q_tile + 1) * block_l, device=q.device) + S - L
     tiles = key_range(q_tile, L, S, block_l, options.block_s, causal=options.causal, window=options.window)
-    dq_tile_ = torch.zeros(shape, dtype=lse.dtype, device=q.device)
+    dq_rows = torch.zeros(shape, dtype=lse.dtype, device=q.device)
     for s_tile, masked in tiles.tiles(options.block_s):
-        dq_tile_ = dq_tile(dq_tile_, *of_rows, k, v, s_tile, positions, masked, options)
-    store(dq[rows], (dq_tile_ * options.scale)[:, :D])
+        dq_rows = dq_tile(dq_rows, *of_rows, k, v, s_tile, positions, masked, options)
+    store(dq[rows], (dq_rows * options.scale)[:, :D])
 
 
 def dq_tile(
@@ -239,46 +238,6 @@ def sink_gradient(sinks: Tensor, lse: Tensor, delta: Tensor) -> Tensor:
     """sinks (H,), lse and delta (B, H, L) -> dsinks (H,): a sink's p times (0 - delta), as it has no value, over all rows."""
     share = torch.exp(sinks.to(lse.dtype)[:, None] - lse).masked_fill(lse == -math.inf, 0.0)
     return -(share * delta).sum((0, 2)).to(sinks.dtype)
-
-
-def check_backward(
-    dout: Tensor,
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    out: Tensor,
-    lse: Tensor,
-    causal: bool,
-    window: int | None,
-    softcap: float,
-    sinks: Tensor | None,
-    scale: float | None,
-    dlse: Tensor | None,
-) -> None:
-    """Check one call of a backward: what attention checks, out and dout (B, L, H, D), and lse and dlse (B, H, L).
-
-    Raises InvalidType for the wrong kind of thing or dtype, InvalidValue for the wrong shape or device.
-    """
-    validate(q, k, v, causal, window, softcap, sinks, scale)
-    B, L, H, _ = q.shape
-    state = torch.float64 if q.dtype == torch.float64 else torch.float32
-    like_q = (tuple(q.shape), q.dtype, "as the forward returned it, or its gradient")
-    like_lse = ((B, H, L), state, "as the forward returns it with return_lse=True, or its gradient")
-    for name, x, (shape, dtype, remedy) in (
-        ("dout", dout, like_q),
-        ("out", out, like_q),
-        ("lse", lse, like_lse),
-        ("dlse", lse if dlse is None else dlse, like_lse),
-    ):
-        if not isinstance(x, Tensor):
-            raise InvalidType(
-                rule_numbers_remedy(f"{name} must be a torch tensor", type(x).__name__, f"pass it {remedy}")
-            )
-        if x.dtype != dtype:
-            raise InvalidType(rule_numbers_remedy(f"{name} must be {dtype}", str(x.dtype), f"pass it {remedy}"))
-        if tuple(x.shape) != shape or x.device != q.device:
-            rule, numbers = f"{name} must have shape {shape} on {q.device}", f"{tuple(x.shape)} on {x.device}"
-            raise InvalidValue(rule_numbers_remedy(rule, numbers, f"pass it {remedy}"))
 
 
 def _finite_or_plus(lse: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ from minillm.measure.attention_cost import (
     score_bytes,
     visible_pairs,
 )
+from minillm.measure.backward_cost import BackwardCost, backward_cost, delta_cost, dkdv_cost, dq_cost
 from minillm.measure.kernel_cost import MatmulCost, matmul_cost, softmax_bytes
 from minillm.measure.model_cost import (
     decode_flops_per_token,
@@ -34,13 +35,18 @@ from minillm.measure.numbers import require_positive
 
 __all__ = [
     "AttentionFlops",
+    "BackwardCost",
     "Bytes",
     "MatmulCost",
     "Step",
     "arithmetic_intensity",
     "attention_bytes",
     "attention_flops",
+    "backward_cost",
     "decode_flops_per_token",
+    "delta_cost",
+    "dkdv_cost",
+    "dq_cost",
     "ideal_attention_bytes",
     "kv_cache_bytes",
     "matmul_cost",

@@ -279,6 +279,15 @@ def test_a_gradient_of_the_gradient_is_refused_in_words():
         first.sum().backward()
 
 
+@with_triton
+@pytest.mark.parametrize("backward", [flash_backward, tiled_attention_backward], ids=["kernels", "twin"])
+def test_gradients_by_hand_leave_no_trace_for_autograd(backward):
+    q, k, v = make(HERE, 9, 9)
+    sinks = torch.ones(1, device=HERE.device, requires_grad=True)
+    out, lse = exact(q.requires_grad_(), k, v, sinks=sinks)
+    assert not any(g.requires_grad for g in backward(out, q, k, v, out, lse, sinks=sinks))
+
+
 # What is refused, and what a GPU would need.
 
 
