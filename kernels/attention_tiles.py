@@ -6,7 +6,6 @@ A table and not a search, so that the first call of a shape costs nothing and th
 from dataclasses import dataclass
 
 from minillm.kernels.targets import relative
-from minillm.measure.tiles import padded_width
 
 
 @dataclass(frozen=True)
@@ -19,13 +18,18 @@ class Tiles:
     num_stages: int = 1
 
 
-# By architecture and bytes per element: (widest padded D, tiles), narrowest first. The shapes are those that torch's
+# By architecture and bytes per element: (widest D, tiles), narrowest first. The shapes are those that torch's
 # FlexAttention ships for these GPUs (torch 2.13, inductor's template heuristics), with four warps made eight, or a tile
 # halved, wherever the compiler reported spilled registers or too much shared memory; AMD's are from ROCm's aiter.
 TILES: dict[tuple[str, int], tuple[tuple[int, Tiles], ...]] = {
-    ("sm_80", 2): ((64, Tiles(128, 64, 8, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(64, 64, 8, 2))),
+    ("sm_80", 2): (
+        (64, Tiles(128, 64, 8, 3)),
+        (127, Tiles(128, 32, 8, 3)),  # the mask over a padded D takes the registers that 64 keys would need
+        (128, Tiles(128, 64, 8, 3)),
+        (256, Tiles(64, 64, 8, 2)),
+    ),
     ("sm_90", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 64, 8, 2))),
-    ("sm_100", 2): ((64, Tiles(128, 64, 4, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 32, 8, 2))),
+    ("sm_100", 2): ((64, Tiles(128, 64, 8, 3)), (128, Tiles(128, 64, 8, 3)), (256, Tiles(128, 32, 8, 2))),
     ("sm_120", 2): ((64, Tiles(128, 32, 4, 2)), (128, Tiles(128, 64, 8, 2)), (256, Tiles(64, 32, 8, 2))),
     ("gfx942", 2): ((128, Tiles(128, 64, 4, 1)), (256, Tiles(64, 32, 4, 1))),
     ("sm_80", 4): ((64, Tiles(64, 32, 4, 2)), (128, Tiles(32, 32, 8, 2)), (256, Tiles(16, 32, 8, 2))),
@@ -41,4 +45,4 @@ TILES: dict[tuple[str, int], tuple[tuple[int, Tiles], ...]] = {
 def choose_tiles(target: str, head_dim: int, dtype_bytes: int) -> Tiles:
     """The table's entry for a target such as "sm_90"; a GPU of the same family borrows its nearest relative's."""
     rows = TILES[(relative(target), dtype_bytes)]
-    return next(tiles for widest, tiles in rows if padded_width(head_dim) <= widest)
+    return next(tiles for widest, tiles in rows if head_dim <= widest)

@@ -140,6 +140,7 @@ def launch(
     if active_modes():
         from minillm.kernels.counting import count_elsewhere
 
+        _refuse_endless(tile_steps(), smaller, instead)
         count_elsewhere(Launch(kernel, grid, args, constants, num_warps, num_stages))
     import torch
 
