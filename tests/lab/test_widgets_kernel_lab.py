@@ -12,6 +12,7 @@ from minillm.errors import InvalidType, InvalidValue
 from minillm.lab.widgets import base, kernel_lab, machines
 from minillm.lab.widgets.contest import INTERPRETED, make_match
 from minillm.lab.widgets.kernel_lab import explore_kernels
+from minillm.lab.widgets.kernel_panel import page
 from minillm.lab.widgets.kernel_picture import draw_comparison
 from minillm.lab.widgets.operators import OPERATORS
 from minillm.measure import Measurement, Record, Untimed, cost
@@ -280,6 +281,13 @@ def test_what_a_contestant_says_is_escaped():
     panel = ml.lab.compare_kernels(hostile, rungs=["mine"])
     assert "&lt;script&gt;" in panel.readout.value and "<script>" not in panel.readout.value
     assert "✗ failed" in panel.readout.value
+
+
+def test_what_a_record_says_is_escaped(monkeypatch):
+    hostile = record(measured("<b>fast</b>", 1e-3))
+    monkeypatch.setattr(machines, "records", lambda: [hostile])
+    lab = explore_kernels(rungs=["naive"], machine=machines.record_name(hostile), dtype="bfloat16")
+    assert "&lt;b&gt;fast" in page(lab.data()) and "<b>fast" not in page(lab.data())
 
 
 def test_an_error_is_shown_and_the_last_comparison_stays():

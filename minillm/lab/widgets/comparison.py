@@ -122,7 +122,7 @@ class Comparison:
         """(names, rows) of the table for eyes; `lasting` leaves out what differs between machines and runs."""
         names = ["contestant", "verdict"]
         names += [] if lasting else ["max error", "relative RMS"]
-        names += ["loaded", "stored", "FLOPs", "FLOPs/byte"]
+        names += ["loaded", "stored", "FLOPs", "FLOPs a byte"]
         names += [] if lasting else ["no faster than", "time (median)"]
         return names, [self._readable_row(entry, lasting) for entry in (self.entries if lasting else self.rows)]
 

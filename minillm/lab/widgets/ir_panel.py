@@ -11,7 +11,7 @@ from minillm.lab.widgets.ir_view import IRView, StageLines, tally
 from minillm.lab.widgets.shell import Panel
 
 PAGE = (
-    '<div role="status" aria-live="polite"><p style="margin:4px 0; line-height:1.4"><b>{place}</b> <code>{code}</code></p>'
+    '<div role="status" aria-live="polite" style="width:0; min-width:100%"><p style="margin:4px 0; line-height:1.4"><b>{place}</b> <code>{code}</code></p>'
     '<div style="display:flex; flex-wrap:wrap; gap:10px">{sides}</div></div>'
 )
 SIDE = (

@@ -183,4 +183,5 @@ def tally(side: StageLines, place: str) -> str:
         return f"no line of its {side.stage}"
     named = ", ".join(f"{count} {name}" for name, count in side.operations(place)[:6])
     rest = len(side.operations(place)) - 6
-    return f"{len(code)} of {side.total} lines of {side.stage}: {named}{f' and {rest} other kinds' if rest > 0 else ''}"
+    others = f" and {rest} other kind{'s' * (rest > 1)}" if rest > 0 else ""
+    return f"{len(code)} of {side.total} lines of {side.stage}: {named}{others}"

@@ -15,13 +15,14 @@ from minillm.lab.widgets.run_button import ButtonPanel
 if TYPE_CHECKING:
     from minillm.lab.widgets.kernel_lab import KernelLab
 
+# "width:0; min-width:100%": as wide as the notebook gives it, so that what is wider scrolls instead of being cut off.
 PAGE = (
-    '<div role="status" aria-live="polite" style="line-height:1.4"><p style="margin:4px 0"><b>{heading}</b></p>'
+    '<div role="status" aria-live="polite" style="width:0; min-width:100%; line-height:1.4"><p style="margin:4px 0"><b>{heading}</b></p>'
     '<div style="overflow-x:auto"><table style="border-collapse:collapse; font-size:13px; font-variant-numeric:tabular-nums">'
     '<caption style="display:none">{heading}</caption><thead><tr style="border-bottom:1px solid #6B6B6B">{names}</tr>'
     "</thead><tbody>{rows}</tbody></table></div>{remarks}</div>"
 )
-CELL = "<{kind} style='padding:2px 7px; text-align:{side}; vertical-align:bottom; white-space:{wrap}'>{text}</{kind}>"
+CELL = "<{kind} style='padding:2px 5px; text-align:{side}; vertical-align:bottom; white-space:{wrap}'>{text}</{kind}>"
 REMARK = '<p style="margin:2px 0; overflow-wrap:anywhere">{}</p>'
 SIGNS = {RIGHT: "✓", WRONG: "✗", FAILED: "✗"}
 WORDS = 2  # columns of words, to the left; the rest are numbers, to the right
