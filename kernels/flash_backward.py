@@ -17,7 +17,6 @@ Source: Dao, "FlashAttention-2" (2023), section 3.2; dK/dV in transposed form as
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -28,11 +27,19 @@ from minillm.attention.validate_backward import check_backward
 from minillm.errors import Unsupported
 from minillm.kernels.attention_tiles import Tiles
 from minillm.kernels.backward_tiles import BackwardTiles, choose_backward_tiles
-from minillm.kernels.flash_attention import LOG2_E, attend, load_tile, require_kernel_input, tanh
+from minillm.kernels.flash_attention import (
+    LOG2_E,
+    attend,
+    load_tile,
+    require_kernel_input,
+    score_unit,
+    smaller_shape,
+    tanh,
+    tile_steps,
+)
 from minillm.kernels.runtime import architecture, launch, tl, triton
 from minillm.kernels.targets import dot_precision
-from minillm.measure.backward_cost import dkdv_cost, dq_cost
-from minillm.measure.tiles import TiledCost, padded_width
+from minillm.measure.tiles import padded_width
 
 DELTA_ROWS = 32  # rows of out and dout a program of the first kernel multiplies
 
@@ -337,10 +344,9 @@ def flash_backward(
     delta = _delta(out, dout, dlse)
     arguments = (q, k, v, dout, lse, delta)
     strides = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *dout.stride()[:3])
-    # No maximum is scaled here, so a negative scale needs no care.
-    scales = (scale / softcap if softcap else scale * LOG2_E, softcap * LOG2_E, scale)
-    shape, options = (B, L, S, H), {"causal": causal, "window": window}
-    reach = 0 if window is None else min(window, L + S)  # past that a window hides nothing, and fits 32 bits
+    # No maximum is scaled here, so unlike the forward's, this scale may be negative or zero.
+    scales = (math.copysign(score_unit(abs(scale), softcap), scale), softcap * LOG2_E, scale)
+    shape, reach = (B, L, S, H), min(window or 0, L + S)
     constants: dict[str, Any] = {
         "GROUP": H // G, "CAUSAL": causal, "WINDOW": window is not None, "SOFTCAP": softcap > 0,
         "D": D, "BLOCK_D": padded_width(D), "PRECISION": dot_precision(target, q.dtype),
@@ -351,14 +357,14 @@ def flash_backward(
     launch(
         dkdv_kernel, (s_tiles * B * G,),
         *arguments, dk, dv, *strides, *dk.stride()[:3], L, S, H, s_tiles, reach, *scales,
-        **constants, **_cut(tiles.keys, dkdv_cost, shape, options),
+        **constants, **_cut(tiles.keys, shape, causal, window),
     )  # fmt: skip
     dq = torch.empty((B, L, H, D), dtype=q.dtype, device=q.device)
     q_tiles = -(-L // tiles.queries.block_l)
     launch(
         dq_kernel, (q_tiles * B * H,),
         *arguments, dq, *strides, *dq.stride()[:3], L, S, H, q_tiles, reach, *scales,
-        **constants, **_cut(tiles.queries, dq_cost, shape, options),
+        **constants, **_cut(tiles.queries, shape, causal, window),
     )  # fmt: skip
     return (dq, dk, dv) if sinks is None else (dq, dk, dv, sink_gradient(sinks, lse, delta))
 
@@ -377,36 +383,16 @@ def _delta(out: torch.Tensor, dout: torch.Tensor, dlse: torch.Tensor | None) -> 
     return delta
 
 
-def _cut(
-    tiles: Tiles, cost: Callable[..., TiledCost], shape: tuple[int, ...], options: dict[str, Any]
-) -> dict[str, Any]:
+def _cut(tiles: Tiles, shape: tuple[int, int, int, int], causal: bool, window: int | None) -> dict[str, Any]:
     """The part of a launch that says how its work is cut, and what interpreting it would take."""
-
-    def steps(shape: tuple[int, ...]) -> int:
-        B, L, S, H = shape
-        return cost(B, L, S, H, 1, 1, block_l=tiles.block_l, block_s=tiles.block_s, **options).tile_steps
-
     return {
         "BLOCK_L": tiles.block_l,
         "BLOCK_S": tiles.block_s,
         "num_warps": tiles.num_warps,
         "num_stages": tiles.num_stages,
-        "tile_steps": lambda: 0 if 0 in shape else steps(shape),
-        "smaller": lambda limit: _smaller_shape(steps, shape, limit),
+        "tile_steps": lambda: tile_steps(*shape, tiles, causal, window),
+        "smaller": lambda limit: smaller_shape(*shape, tiles, causal, window, limit),
     }
-
-
-def _smaller_shape(steps: Callable[[tuple[int, ...]], int], shape: tuple[int, ...], limit: int) -> str:
-    """The largest halving of B, then of H, then of L and S together, that stays within `limit` steps, in words."""
-    B, L, S, H = shape
-    while steps((B, L, S, H)) > limit and (B, H, L, S) != (1, 1, 1, 1):
-        if B > 1:
-            B //= 2
-        elif H > 1:
-            H //= 2
-        else:
-            L, S = max(1, L // 2), max(1, S // 2)
-    return f"B = {B}, L = {L}, S = {S}, H = {H}"
 
 
 @dataclass(frozen=True)

@@ -153,12 +153,10 @@ def dkdv_tile(
     rows = slice(q_tile, min(q_tile + block_l, L))
     shape = (block_l, k.shape[1])
     q_rows = load(q[rows], shape=shape)  # (block_l, block_d)
-    s_t = k.to(state) @ q_rows.to(state).T * options.scale  # (block_s, block_l)
+    s_t = k.to(state) @ q_rows.to(state).T  # (block_s, block_l)
     lse_rows = _finite_or_plus(load(lse[rows], shape=(block_l,), other=-math.inf))
     delta_rows = load(delta[rows], shape=(block_l,))
-    slope = None
-    if options.softcap:
-        s_t, slope = _cap(s_t, options.softcap)
+    s_t, slope = _scaled(s_t, options)
     if masked:
         positions = torch.arange(q_tile, q_tile + block_l, device=q.device) + S - L
         s_t = s_t.masked_fill(~_visible(offs_s[:, None], positions[None, :], S, options), -math.inf)
@@ -166,9 +164,7 @@ def dkdv_tile(
     dout_rows = load(dout[rows], shape=shape)  # (block_l, block_d)
     dv = dv + p_t.to(dout.dtype).to(state) @ dout_rows.to(state)
     dp_t = v.to(state) @ dout_rows.to(state).T  # (block_s, block_l)
-    ds_t = p_t * (dp_t - delta_rows[None, :])
-    if slope is not None:
-        ds_t = ds_t * slope
+    ds_t = p_t * (dp_t - delta_rows[None, :]) * slope
     dk = dk + ds_t.to(q.dtype).to(state) @ q_rows.to(state)
     return dk, dv
 
@@ -218,19 +214,15 @@ def dq_tile(
     keys = slice(s_tile, min(s_tile + block_s, S))
     shape = (block_s, q.shape[1])
     k_tile = load(k[keys], shape=shape)  # (block_s, block_d)
-    s = q.to(state) @ k_tile.to(state).T * options.scale  # (block_l, block_s)
-    slope = None
-    if options.softcap:
-        s, slope = _cap(s, options.softcap)
+    s = q.to(state) @ k_tile.to(state).T  # (block_l, block_s)
+    s, slope = _scaled(s, options)
     if masked:
         offs_s = torch.arange(s_tile, s_tile + block_s, device=k.device)
         s = s.masked_fill(~_visible(offs_s[None, :], positions[:, None], S, options), -math.inf)
     p = torch.exp2((s - lse[:, None]) * LOG2_E)
     v_tile = load(v[keys], shape=shape)  # (block_s, block_d)
     dp = dout.to(state) @ v_tile.to(state).T  # (block_l, block_s)
-    ds = p * (dp - delta[:, None])
-    if slope is not None:
-        ds = ds * slope
+    ds = p * (dp - delta[:, None]) * slope
     return dq + ds.to(k.dtype).to(state) @ k_tile.to(state)
 
 
@@ -245,10 +237,13 @@ def _finite_or_plus(lse: Tensor) -> Tensor:
     return torch.where(lse == -math.inf, math.inf, lse)
 
 
-def _cap(s: Tensor, softcap: float) -> tuple[Tensor, Tensor]:
-    """Scores -> capped scores, and the slope of the cap where they stand."""
-    t = torch.tanh(s / softcap)
-    return softcap * t, 1 - t * t
+def _scaled(s: Tensor, options: _Options) -> tuple[Tensor, Tensor | float]:
+    """Dots of queries and keys -> scores, capped if there is a cap, and the slope of the cap where they stand."""
+    if not options.softcap:
+        return s * options.scale, 1.0
+    largest = torch.finfo(s.dtype).max  # 0 times infinity would be NaN
+    t = torch.tanh(s * min(max(options.scale / options.softcap, -largest), largest))
+    return options.softcap * t, 1 - t * t
 
 
 def _visible(offs_s: Tensor, positions: Tensor, S: int, options: _Options) -> Tensor:

@@ -161,6 +161,11 @@ def cap_slope(backward, size):
     """Scores well up the bend of a cap, where its slope is far from one."""
     for causal in (False, True):
         faithful(backward, *make(size, size.short, size.odd), scale=1.5, softcap=3.0, causal=causal)
+    q, k, v = make(size, size.short, size.odd)
+    for scale in (2.0, -2.0):  # so low a cap that scale / softcap is no float32, and a dot of exactly 0
+        q[:, 0] = 0
+        dq, dk, dv = run(backward, q, k, v, scale=scale, softcap=1e-38)[0]
+        assert all(g.isfinite().all() for g in (dq[:, 1:], dk, dv)), f"scale {scale}, softcap 1e-38"
 
 
 @check
