@@ -1,5 +1,7 @@
 """Right answers to lesson 04, by the id of their check. Each can stand in for the lesson's stub."""
 
+import torch
+
 from minillm.lab.little_triton import borrow_triton
 
 triton, tl = borrow_triton()
@@ -97,6 +99,14 @@ def matmul_tiles(a, b, out):
     return out
 
 
+def failing_inputs():
+    random = torch.Generator().manual_seed(0)
+    tail = torch.randn(4, 50, generator=random)  # 14 lanes too many, and they write
+    below_zero = -1 - tail.abs()  # the 14 lanes hold 0, which is now the largest
+    gaps = torch.randn(8, 64, generator=random)[::2]  # the next row is not 64 further on
+    return tail, below_zero, gaps
+
+
 @triton.jit
 def mended_kernel(x_ptr, out_ptr, N, stride_xr, stride_xn, stride_or, stride_on, BLOCK_N: tl.constexpr):
     row = tl.cast(tl.program_id(0), tl.int64)
@@ -118,5 +128,6 @@ SOLUTIONS = {
     "04.softmax": softmax_rows,
     "04.gather": gather_rows,
     "04.matmul_tile": matmul_tiles,
+    "04.failing_inputs": failing_inputs,
     "04.clinic": mended,
 }

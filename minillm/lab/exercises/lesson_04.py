@@ -1,4 +1,4 @@
-"""Exercises of lesson 04: five small kernels on awkward data, and a clinic for one that leaves its rows.
+"""Exercises of lesson 04: five small kernels on awkward data, and a clinic: inputs that show a kernel's faults, and the cure.
 
 Each answer is the function that launches the learner's kernel. Inputs and output stand between walls, so a wrong offset
 shows as a number and not as a crash.
@@ -13,6 +13,7 @@ import torch
 from minillm.lab.checks import inputs
 from minillm.lab.checks.call import Given
 from minillm.lab.checks.exercise import Exercise
+from minillm.lab.exercises.failing_inputs import FAILING_INPUTS
 from minillm.lab.exercises.kernel_cases import KernelCase, launch_of
 from minillm.lab.exercises.kernel_rows import CLINIC, ROW_SUM, SOFTMAX
 
@@ -185,4 +186,4 @@ MATMUL = Exercise(
     solution="kernels/matmul.py: multiply_tile, and notebooks/solutions/lesson_04.py: matmul_tiles",
 )  # fmt: skip
 
-EXERCISES = (SCALE, ROW_SUM, SOFTMAX, GATHER, MATMUL, CLINIC)
+EXERCISES = (SCALE, ROW_SUM, SOFTMAX, GATHER, MATMUL, FAILING_INPUTS, CLINIC)
