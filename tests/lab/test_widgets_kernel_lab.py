@@ -156,7 +156,11 @@ def test_a_bad_contestant_costs_its_own_row_alone(mine, verdict, note):
     assert [entry.verdict for entry in data.entries] == ["right", "right", verdict]
     assert note in row(data, "mine").note and row(data, "mine").p50 is None
     assert all(entry.p50 > 0 for entry in data.entries[:2])
-    assert explore_kernels(mine, rungs=["naive", "mine"], seconds=0.001).still().png
+
+
+def test_an_answer_of_nothing_but_nan_is_drawn():
+    lab = explore_kernels(lambda q, k, v, causal: q * torch.nan, rungs=["naive", "mine"], seconds=0.001)
+    assert lab.still().png and "nan" in lab.text()
 
 
 def test_a_contestant_that_never_returns_is_stopped(monkeypatch):
