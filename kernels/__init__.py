@@ -14,6 +14,7 @@ from minillm._doors import open_door
 _NAMES = {
     "flash_attention": "minillm.kernels.flash_attention",
     "flash_attention_varlen": "minillm.kernels.flash_attention_varlen",
+    "flash_backward": "minillm.kernels.flash_backward",
     "inspect": "minillm.kernels.inspect:",
     "matmul": "minillm.kernels.matmul",
     "merge_states": "minillm.kernels.merge_states",

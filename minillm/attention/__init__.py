@@ -23,6 +23,7 @@ __getattr__, __dir__, __all__ = open_door(
         "sdpa_attention": "minillm.attention.sdpa",
         "tiled": "minillm.attention.tiled:",
         "tiled_attention": "minillm.attention.tiled",
+        "tiled_attention_backward": "minillm.attention.tiled_backward",
     },
 )
 
