@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = open_door(
         "backends": "minillm.attention.table",
         "naive": "minillm.attention.naive:",
         "naive_attention": "minillm.attention.naive",
+        "naive_merge_states": "minillm.attention.merge",
         "sdpa": "minillm.attention.sdpa:",
         "sdpa_attention": "minillm.attention.sdpa",
         "tiled": "minillm.attention.tiled:",
