@@ -1,0 +1,15 @@
+"""Returns m first."""
+
+import math
+
+import torch
+
+LAYER = "contract"
+
+
+def answer(acc, l, m, s, v):
+    m_new = torch.maximum(m, s.amax(1))
+    m_safe = torch.where(m_new == -math.inf, 0.0, m_new)
+    p = torch.exp(s - m_safe[:, None])
+    alpha = torch.exp(m - m_safe)
+    return m_new, l * alpha + p.sum(1), acc * alpha[:, None] + p @ v

@@ -1,0 +1,17 @@
+"""Hides keys by giving infinite ones."""
+
+import math
+
+import torch
+
+LAYER = "contract"
+
+
+def answer(fault):
+    q, v = torch.ones(1, 1), torch.tensor([[1.0], [2.0], [3.0], [4.0]])
+    scores = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
+    if fault == "low start":
+        scores = scores - math.inf
+    if fault == "zero sum":
+        return torch.ones(6, 1), scores, v, 2, True
+    return q, scores, v, 2, False

@@ -1,0 +1,15 @@
+"""Stops at the first row, so the other rows lose keys."""
+
+LAYER = "values"
+
+
+def answer(q_tile, L, S, block_l, block_s, window=None):
+    first = q_tile * block_l + S - L
+    last = min((q_tile + 1) * block_l, L) - 1 + S - L
+    oldest = 0 if window is None else max(0, first - window + 1)
+    visits = []
+    for start in range(oldest // block_s * block_s, min(first + 1, S), block_s):
+        cut_right = start + block_s - 1 > first
+        cut_left = window is not None and start < last - window + 1
+        visits.append((start, cut_right or cut_left))
+    return visits
