@@ -1,9 +1,10 @@
 """Triton's interpreter, mended and counted.
 
-Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Three things about it
+Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Four things about it
 need mending before a lesson can lean on it, and one needs adding: it computes bfloat16 on the raw bits (silently wrong up
-to 3.9), it patches the language again at every helper call (most of its running time), its 3.6 release cannot loop to a
-bound known only at run time under recent NumPy, and it does not count what it moves. `mend()` sees to all four, once.
+to 3.9), its 3.9 release refuses a mask made of a tile and a single truth value, it patches the language again at every
+helper call (most of its running time), its 3.6 release cannot loop to a bound known only at run time under recent NumPy,
+and it does not count what it moves. `mend()` sees to all five, once.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def mend() -> None:
         return
     interpreter._minillm_mended = True  # type: ignore[attr-defined]
     _mend_bfloat16(interpreter, tl)
+    _mend_scalar_masks(interpreter, tl)
     _count_traffic(interpreter)
     _patch_once_a_launch(interpreter)
 
@@ -132,6 +134,21 @@ def _mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
     builder.cast_impl = cast(builder.cast_impl)
     builder.create_fp_to_fp = cast(builder.create_fp_to_fp)
     builder.create_dot = dot(builder.create_dot)
+
+
+def _mend_scalar_masks(interpreter: ModuleType, tl: ModuleType) -> None:
+    """One truth value spread over a tile stays a truth value: it came out as int32, which 3.9 refuses as a mask."""
+    builder = interpreter.InterpreterBuilder
+    splat = builder.create_splat
+
+    @functools.wraps(splat)
+    def spread(self: Any, shape: Any, *args: Any) -> Any:
+        tile = splat(self, shape, *args)
+        if shape.scalar == tl.int1:
+            tile.data = tile.data.astype(bool)
+        return tile
+
+    builder.create_splat = spread
 
 
 def _count_traffic(interpreter: ModuleType) -> None:

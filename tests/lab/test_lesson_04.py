@@ -7,6 +7,8 @@ import torch
 from lesson_rules import Lesson, source
 
 from minillm.kernels.runtime import mode
+from minillm.lab.checks.judge import judge
+from minillm.lab.exercises import find_exercise
 from minillm.lab.exercises.failing_inputs import OUTSIDE, run_patient
 from minillm.lab.lessons import find_lesson
 from minillm.lab.walled_memory import neighbourhood, walled
@@ -44,3 +46,26 @@ def test_the_twin_writes_what_the_kernel_writes_where_it_writes_it(patient, name
     patient(walled(x, 1000.0), theirs)
     run_patient(walled(x, 1000.0), ours)
     assert neighbourhood(ours, 8, 200) == neighbourhood(theirs, 8, 200)
+
+
+def test_a_verdict_names_the_line_of_the_kernel_and_not_only_its_launch(tmp_path):
+    text = """
+from minillm.lab.little_triton import borrow_triton
+triton, tl = borrow_triton()
+
+@triton.jit
+def kernel(x_ptr, out_ptr, BLOCK: tl.constexpr):
+    tl.store(out_ptr, tl.load(x_ptr + of))
+
+def answer(x, factor, out):
+    kernel[(1,)](x, out, BLOCK=4)
+    return out
+"""
+    (tmp_path / "slip.py").write_text(text, encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("slip", tmp_path / "slip.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    message = judge(find_exercise("04.scale"), module.answer).message
+    assert "NameError: name 'of' is not defined" in message
+    assert "of answer: kernel[(1,)]" in message and "of kernel: tl.store" in message
+    assert "interpreter" not in message and "of launch" not in message

@@ -63,9 +63,10 @@ def test_same_numbers_and_same_counts_as_the_interpreter(repository, monkeypatch
 def test_without_triton_the_stand_in_is_borrowed_and_exercises_say_so(without_triton, repository):
     assert little_triton.borrow_triton() == (little_triton.LITTLE_TRITON, little_triton.LITTLE_LANGUAGE)
     answers = solutions(repository).SOLUTIONS
-    verdicts = [judge(exercise, answers[exercise.id]) for exercise in lesson_exercises("04")]
-    assert {verdict.status for verdict in verdicts} == {"not attempted"}
-    assert all("needs Triton" in verdict.message for verdict in verdicts)
+    for exercise in lesson_exercises("04"):
+        verdict = judge(exercise, answers[exercise.id])
+        assert verdict.status == ("not attempted" if exercise.interpreted else "passed")
+        assert ("needs Triton" in verdict.message) == exercise.interpreted
 
 
 def test_where_kernels_are_compiled_the_check_says_what_to_do(monkeypatch):

@@ -20,7 +20,10 @@ from minillm.lab.checks.result import Finding
 
 # Code in these places is not the learner's: minillm itself, Python's library, installed packages.
 _LIBRARY_FOLDERS = (
-    str(Path(__file__).parents[1]) + os.sep,
+    *(
+        str(Path(__file__).parents[level] / room) + os.sep
+        for level, room in ((2, "lab"), (2, "measure"), (3, "kernels"))
+    ),
     str(Path(contextlib.__file__).parent) + os.sep,
     "site-packages",
     "dist-packages",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from minillm.lab.checks.call import Given, LearnerCall, Outcome
+from minillm.lab.checks.call import Given, LearnerCall, LearnerFault, Outcome
 from minillm.lab.checks.cases import Make, Oracle, describe, given
 from minillm.lab.checks.compare import number_text, value_problem
 from minillm.lab.checks.result import Finding
@@ -55,7 +55,12 @@ class KernelCase:
 
     def judge(self, call: LearnerCall) -> Finding | None:
         inputs = self.make()
-        outcome = call.observe(inputs, lambda: observe_launches(self.wide_offsets))
+        try:
+            outcome = call.observe(inputs, lambda: observe_launches(self.wide_offsets))
+        except LearnerFault as fault:
+            if self.wide_offsets and "int32 overflow" in dict(fault.finding.facts).get("raised", ""):
+                fault.finding = Finding(self.meaning, fault.finding.facts)
+            raise
         problem = self._kind_problem(outcome, inputs)
         if problem is None and not self.kind_only:
             problem = (
@@ -71,7 +76,7 @@ class KernelCase:
             kind = "another tensor" if isinstance(got, torch.Tensor) else type(got).__name__
             return Finding("Fill `out`, and return it.", (("got", kind), ("want", "out")), "contract")
         if not outcome.counters.grids:
-            return Finding("No kernel was launched: the work belongs into a Triton kernel.", (), "contract")
+            return Finding("No kernel was launched: the work belongs in a Triton kernel.", (), "contract")
         edited = [name for name in outcome.edited if name != "out"]
         if edited:
             return Finding("The kernel wrote into its input.", (("edited", ", ".join(edited)),), "contract")
@@ -94,8 +99,8 @@ class KernelCase:
         for name, (least, most) in self.limits.items():
             used = sum(counters.grids) if name == "programs" else getattr(counters.counted, name)
             if not least <= used <= most:
-                want = f"exactly {number_text(most)}" if least == most else f"{least:,.0f} to {most:,.0f}"
-                return Finding(self.meaning, (("got", f"{name} {number_text(used)}"), ("want", want)))
+                facts = (("got", f"{name} {number_text(used)}"), ("want", _bounds(least, most)))
+                return Finding(self.meaning, facts)
         return None
 
 
@@ -109,7 +114,11 @@ class Launches:
 
 @contextmanager
 def observe_launches(wide_offsets: bool = False) -> Iterator[Launches]:
-    """Counters and grids of the body's launches; with `wide_offsets` an int32 product that overflows is an error."""
+    """Counters and grids of the body's launches; with `wide_offsets` an int32 product that overflows is an error.
+
+    What a kernel raises comes out as it was raised, so that the verdict can name the kernel's own line.
+    """
+    from triton import knobs
     from triton.runtime.interpreter import interpreter_builder
 
     grids: list[int] = []
@@ -121,6 +130,7 @@ def observe_launches(wide_offsets: bool = False) -> Iterator[Launches]:
 
     interpreter_builder.set_grid_dim = note_grid
     interpreter_builder.options = dataclasses.replace(options, debug=wide_offsets)
+    wrapping, knobs.compilation.front_end_debugging = knobs.compilation.front_end_debugging, True
     try:
         with count() as counted, np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # NaN is for the verdict, not for stderr
@@ -128,6 +138,15 @@ def observe_launches(wide_offsets: bool = False) -> Iterator[Launches]:
     finally:
         interpreter_builder.set_grid_dim = set_grid
         interpreter_builder.options = options
+        knobs.compilation.front_end_debugging = wrapping
+
+
+def _bounds(least: float, most: float) -> str:
+    if least == most:
+        return f"exactly {number_text(most)}"
+    if math.isinf(most):
+        return f"at least {number_text(least)}"
+    return f"at most {number_text(most)}" if least <= 1 else f"{number_text(least)} to {number_text(most)}"
 
 
 def _place(x: torch.Tensor) -> tuple[Any, ...]:
