@@ -6,6 +6,8 @@ an answer that counts pairs, or walks over tiles that nobody may see, does not r
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from minillm.lab.checks.call import LearnerCall
 from minillm.lab.checks.cases import Property
 from minillm.lab.checks.compare import clip
@@ -50,7 +52,7 @@ def _case(name: str, meaning: str, *args: int | None) -> Property:
     return Property(name, lambda call: _judge(call, visits_by_counting(*args), *args), meaning)  # type: ignore[arg-type]
 
 
-def _all_of(shapes: list[tuple[int | None, ...]]):  # type: ignore[no-untyped-def]
+def _all_of(shapes: Sequence[tuple[int | None, ...]]):  # type: ignore[no-untyped-def]
     def law(call: LearnerCall) -> Finding | None:
         for L, S, block_l, block_s, window in shapes:
             for q_tile in range(-(-L // block_l)):  # type: ignore[operator]

@@ -4,7 +4,7 @@ import math
 
 import torch
 
-LAYER = "values"
+LAYER = "contract"
 
 
 def answer(acc, l, m, s, v):
