@@ -38,4 +38,4 @@ class TileStream:
             yield load(self.row[start : start + self.size])
 
     def __repr__(self) -> str:
-        return f"TileStream({len(self.row):,} rows, {self.size} a tile)"
+        return f"TileStream({len(self.row):,} long, {self.size} a tile)"

@@ -34,7 +34,7 @@ def test_tiles_are_copies_and_streams_can_be_copied():
     next(iter(TileStream(row, 3))).fill_(1.0)
     assert row.sum() == 0
     stream = copy.deepcopy(TileStream(row, 3))
-    assert repr(stream) == "TileStream(6 rows, 3 a tile)" and stream.row is not row
+    assert repr(stream) == "TileStream(6 long, 3 a tile)" and stream.row is not row
 
 
 @pytest.mark.parametrize("size", [0, -1, 2.0, True, "4"])

@@ -110,7 +110,7 @@ MERGE = Exercise(
         "Undo the division: out · exp(lse) is the sum of exp(score) · v of a part. Sums can be added.",
         "The new lse is log(exp(lse_a) + exp(lse_b)). The two shares exp(lse_a - lse) and exp(lse_b - lse) sum to 1.",
         "m = the larger lse, row by row, and 0 where both are -inf\nlse = m + log(exp(lse_a - m) + exp(lse_b - m))\n"
-        "out = exp(lse_a - lse) * out_a + exp(lse_b - lse) * out_b, with -inf - -inf kept out\n",
+        "out = exp(lse_a - lse) * out_a + exp(lse_b - lse) * out_b, with -inf - -inf kept out",
     ),
     solution="notebooks/solutions/lesson_03.py: merge",
 )  # fmt: skip
