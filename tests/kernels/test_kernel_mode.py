@@ -13,6 +13,8 @@ from minillm.kernels import mode, runtime
 @pytest.fixture
 def machine(monkeypatch):
     """Set what the machine has: Triton or not, a GPU's name or None."""
+    # The machine's own GPU is asked for once a process; here every machine is a new one.
+    monkeypatch.setattr(runtime, "_gpu_name", runtime._gpu_name.__wrapped__)
 
     def set_up(triton=True, gpu=None, interpret=None):
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: object() if triton else None)
