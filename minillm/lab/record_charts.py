@@ -106,7 +106,7 @@ def _words(operator: str) -> str:
 
 def _not_yet(operator: str) -> Picture:
     text = f"{_words(operator)}: {NOT_YET}"
-    fig = figures.figure(height=0.6)
+    fig = figures.figure(width=9.6, height=0.6)
     fig.axes[0].set_axis_off()
     fig.axes[0].text(0, 0.5, text, fontsize=11, color=figures.INK, va="center", parse_math=False)
     return figures.picture(fig, text)
