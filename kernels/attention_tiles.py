@@ -5,17 +5,32 @@ A table and not a search, so that the first call of a shape costs nothing and th
 
 from dataclasses import dataclass
 
+from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.kernels.targets import relative
+from minillm.measure.numbers import require_whole
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """How a kernel cuts its work: rows of queries and of keys per tile, warps per program, loads in flight."""
+    """How a kernel cuts its work: rows of queries and of keys per tile, warps per program, loads in flight.
+
+    Raises InvalidType or InvalidValue unless the rows are powers of two from 16, as a dot wants, and warps one from 1.
+    """
 
     block_l: int
     block_s: int
     num_warps: int = 4
     num_stages: int = 1
+
+    def __post_init__(self) -> None:
+        require_whole(num_stages=self.num_stages)
+        for name, least in (("block_l", 16), ("block_s", 16), ("num_warps", 1)):
+            number = getattr(self, name)
+            require_whole(at_least=least, **{name: number})
+            if number & (number - 1):
+                below = 1 << number.bit_length() - 1
+                remedy = f"use {below} or {2 * below}"
+                raise InvalidValue(rule_numbers_remedy(f"{name} must be a power of two", str(number), remedy))
 
 
 # By architecture and bytes per element: (widest D, tiles), narrowest first. The shapes are those that torch's
@@ -46,3 +61,10 @@ def choose_tiles(target: str, head_dim: int, dtype_bytes: int) -> Tiles:
     """The table's entry for a target such as "sm_90"; a GPU of the same family borrows its nearest relative's."""
     rows = TILES[(relative(target), dtype_bytes)]
     return next(tiles for widest, tiles in rows if head_dim <= widest)
+
+
+def require_tiles(tiles: object, kind: type) -> None:
+    """Raise InvalidType unless `tiles` is None, for the table's choice, or of this kind."""
+    if tiles is not None and not isinstance(tiles, kind):
+        rule, found = f"tiles must be {kind.__name__}(…), or None for the table's choice", f"{tiles!r:.60}"
+        raise InvalidType(rule_numbers_remedy(rule, found, f"import {kind.__name__} from {kind.__module__}"))

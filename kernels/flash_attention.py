@@ -22,7 +22,8 @@ import torch
 
 from minillm.attention.validate import validate
 from minillm.errors import Unsupported, rule_numbers_remedy
-from minillm.kernels.attention_tiles import Tiles, choose_tiles
+from minillm.kernels.attention_tiles import Tiles, choose_tiles, require_tiles
+from minillm.kernels.operands import DTYPES, require_plain
 from minillm.kernels.runtime import architecture, launch, tl, triton
 from minillm.kernels.targets import dot_precision
 from minillm.measure.tiles import padded_width, tiled_attention_cost
@@ -34,10 +35,13 @@ FLOAT32 = torch.finfo(torch.float32)
 
 @triton.jit
 def tanh(x):
-    """tanh without a device library, and without overflow: the exponent is never positive."""
-    e = tl.exp(-2.0 * tl.abs(x))
+    """tanh without a device library. The exponent is never positive; near 0, where 1 - e would cancel, its series."""
+    size = tl.abs(x)
+    e = tl.exp(-2.0 * size)
     t = (1.0 - e) / (1.0 + e)
-    return tl.where(x < 0, -t, t)
+    square = x * x
+    series = x * (1.0 - square * (0.3333333333333333 - square * (0.13333333333333333 - square * 0.05396825396825397)))
+    return tl.where(size < 0.125, series, tl.where(x < 0, -t, t))
 
 
 @triton.jit
@@ -84,11 +88,8 @@ def attend_tiles(
                 visible &= offs_s[None, :] > positions[:, None] - window
             s = tl.where(visible, s, -float("inf"))
         m_new = tl.maximum(m, tl.max(s, 1) * unit)  # (BLOCK_L,)
-        if MASKED:
-            # A row that has seen nothing yet has m = -inf, and -inf - -inf is NaN.
-            m_safe = tl.where(m_new == -float("inf"), 0.0, m_new)
-        else:
-            m_safe = m_new
+        # A row that has seen nothing yet has m = -inf, and -inf - -inf is NaN; keys that hold -inf are not seen either.
+        m_safe = tl.where(m_new == -float("inf"), 0.0, m_new)
         p = tl.exp2(s * unit - m_safe[:, None])  # (BLOCK_L, BLOCK_S)
         alpha = tl.exp2(m - m_safe)
         v = load_tile(v_ptrs, mask_s, mask_d, MASKED, D != BLOCK_D)  # (BLOCK_S, BLOCK_D)
@@ -187,7 +188,6 @@ def flash_attention_kernel(
 
 
 WIDEST = 256
-DTYPES = (torch.float16, torch.bfloat16, torch.float32)
 
 
 def flash_attention(
@@ -211,7 +211,8 @@ def flash_attention(
     Source: Dao, "FlashAttention-2" (2023).
     """
     validate(q, k, v, causal, window, softcap, sinks, scale, return_lse)
-    require_kernel_input(q)
+    require_kernel_input(q, k, v, sinks)
+    require_tiles(tiles, Tiles)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (q, k, v, sinks)):
         from minillm.kernels.flash_backward import attend_with_gradient
 
@@ -246,7 +247,7 @@ def attend(
         (q_tiles * B * H,),
         q, k, v, out, lse, None if sinks is None else sinks.contiguous(),
         *q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *out.stride()[:3],
-        L, S, H, q_tiles, min(window or 0, L + S), score_unit(scale, softcap), softcap * LOG2_E,
+        L, S, H, q_tiles, min(int(window or 0), L + S), score_unit(scale, softcap), float(softcap) * LOG2_E,
         GROUP=H // G, CAUSAL=causal, WINDOW=window is not None, SOFTCAP=softcap > 0, SINKS=sinks is not None,
         D=D, BLOCK_D=padded_width(D), BLOCK_L=tiles.block_l, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
@@ -256,8 +257,9 @@ def attend(
     return out, lse
 
 
-def require_kernel_input(q: torch.Tensor) -> None:
-    """Raise Unsupported, naming the rung that can, for a dtype or width the kernels do not take."""
+def require_kernel_input(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, sinks: torch.Tensor | None) -> None:
+    """Raise Unsupported, naming the rung that can, for a dtype, a width or a transform the kernels do not take."""
+    require_plain("backend='naive'", q=q, k=k, v=v, sinks=sinks)
     if q.dtype not in DTYPES:
         rule = "flash_attention takes float16, bfloat16 and float32"
         raise Unsupported(rule_numbers_remedy(rule, str(q.dtype), "use backend='tiled' or 'naive', which keep float64"))
@@ -277,7 +279,7 @@ def fold_scale(q: torch.Tensor, scale: float | None) -> tuple[torch.Tensor, floa
 
 def score_unit(scale: float, softcap: float) -> float:
     """What the kernel multiplies q @ k.T by; finite in float32, since a score of 0 times infinity would be NaN."""
-    return min(scale / softcap, FLOAT32.max) if softcap else scale * LOG2_E
+    return min(scale / float(softcap), FLOAT32.max) if softcap else scale * LOG2_E
 
 
 def tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None) -> int:

@@ -20,7 +20,7 @@ import torch
 
 from minillm.attention.validate import validate
 from minillm.errors import InvalidType, InvalidValue, Unsupported, rule_numbers_remedy
-from minillm.kernels.attention_tiles import Tiles, choose_tiles
+from minillm.kernels.attention_tiles import Tiles, choose_tiles, require_tiles
 from minillm.kernels.flash_attention import (
     LOG2_E,
     attend_rows,
@@ -87,13 +87,15 @@ def flash_attention_varlen(
 
     `cu_seqlens_q` and `cu_seqlens_k` (B + 1,) int32 begin at 0, ascend, and end at T and T_k; sequence b attends to
     itself only. A sequence may be empty on either side. `max_seqlen_q` and `max_seqlen_k` are lengths that no sequence
-    exceeds. The values of the two tensors are read once, which on a GPU waits for them, and again only when they change.
+    exceeds. On a GPU the values of the two tensors are read once, which waits for them, and again when torch has written to
+    them; what a kernel or a replayed graph writes there, torch does not notice.
     Options, dtypes and widths are those of `flash_attention`. Raises InvalidType, InvalidValue or Unsupported before any
     work; gradients are Unsupported: the dense call has them.
     """
     sequences = _validate(q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k)
     validate(q[None], k[None], v[None], causal, window, softcap, sinks, scale, return_lse)
-    require_kernel_input(q)
+    require_kernel_input(q, k, v, sinks)
+    require_tiles(tiles, Tiles)
     _require_no_gradient(q=q, k=k, v=v, sinks=sinks)
     (T, H, D), G, B = q.shape, k.shape[1], cu_seqlens_q.shape[0] - 1
     target = architecture()
@@ -102,14 +104,14 @@ def flash_attention_varlen(
     lse = torch.empty((H, T), dtype=torch.float32, device=q.device)
     q, scale = fold_scale(q, scale)
     q, k, v = (x if x.stride(-1) == 1 or D == 1 else x.contiguous() for x in (q, k, v))
-    q_tiles = -(-max_seqlen_q // tiles.block_l)
+    q_tiles = -(-min(int(max_seqlen_q), T) // tiles.block_l)
     launch(
         flash_attention_varlen_kernel,
         (q_tiles * B * H if T else 0,),
         q, k, v, out, lse, None if sinks is None else sinks.contiguous(),
         cu_seqlens_q.contiguous(), cu_seqlens_k.contiguous(),
         *q.stride()[:2], *k.stride()[:2], *v.stride()[:2], *out.stride()[:2],
-        T, H, q_tiles, min(window or 0, max_seqlen_q + max_seqlen_k), score_unit(scale, softcap), softcap * LOG2_E,
+        T, H, q_tiles, min(int(window or 0), T + k.shape[0]), score_unit(scale, softcap), float(softcap) * LOG2_E,
         GROUP=H // G, CAUSAL=causal, WINDOW=window is not None, SOFTCAP=softcap > 0, SINKS=sinks is not None,
         D=D, BLOCK_D=padded_width(D), BLOCK_L=tiles.block_l, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
@@ -122,9 +124,10 @@ def flash_attention_varlen(
 
 @dataclass(frozen=True)
 class _Checked:
-    """What reading a `cu_seqlens` found, and at which version of the tensor."""
+    """What reading a `cu_seqlens` found, where it lay and at which version."""
 
     version: int
+    place: int
     offsets: tuple[int, ...]
 
 
@@ -202,15 +205,19 @@ def _lengths(name: str, ends: torch.Tensor, longest_name: str, longest: int, T: 
 
 
 def _read(ends: torch.Tensor) -> tuple[int, ...]:
-    """The offsets as numbers. The tensor carries them from then on, for as long as nothing is written to it."""
-    version = -1 if ends.is_inference() else ends._version
-    known = getattr(ends, "_minillm_checked", None)
-    if known is not None and known.version == version != -1:
+    """The offsets as numbers. A GPU's tensor carries them from then on, for as long as torch writes nothing to it.
+
+    One in the CPU's memory is read each time, which costs little: NumPy may share it, and writes unnoticed.
+    """
+    kept = ends.device.type != "cpu" and not ends.is_inference()
+    known = getattr(ends, "_minillm_checked", None) if kept else None
+    if known is not None and (known.version, known.place) == (ends._version, ends.data_ptr()):
         return known.offsets
     with on_chip():  # reading lengths is the host's business, no traffic of attention's
-        checked = _Checked(version, tuple(ends.tolist()))
-    ends._minillm_checked = checked  # type: ignore[attr-defined]
-    return checked.offsets
+        offsets = tuple(ends.tolist())
+    if kept:
+        ends._minillm_checked = _Checked(ends._version, ends.data_ptr(), offsets)  # type: ignore[attr-defined]
+    return offsets
 
 
 def _require_no_gradient(**tensors: torch.Tensor | None) -> None:

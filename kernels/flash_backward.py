@@ -24,8 +24,8 @@ import torch
 
 from minillm.attention.tiled_backward import sink_gradient
 from minillm.attention.validate_backward import check_backward
-from minillm.errors import Unsupported
-from minillm.kernels.attention_tiles import Tiles
+from minillm.errors import Unsupported, rule_numbers_remedy
+from minillm.kernels.attention_tiles import Tiles, require_tiles
 from minillm.kernels.backward_tiles import BackwardTiles, choose_backward_tiles
 from minillm.kernels.flash_attention import (
     LOG2_E,
@@ -334,7 +334,8 @@ def flash_backward(
     InvalidValue or Unsupported before any work. Source: Dao, "FlashAttention-2" (2023).
     """
     check_backward(dout, q, k, v, out, lse, causal, window, softcap, sinks, scale, dlse)
-    require_kernel_input(q)
+    require_kernel_input(q, k, v, sinks)
+    require_tiles(tiles, BackwardTiles)
     (B, L, H, D), (_, S, G, _) = q.shape, k.shape
     scale = 1 / math.sqrt(D) if scale is None else float(scale)
     target = architecture()
@@ -345,8 +346,8 @@ def flash_backward(
     arguments = (q, k, v, dout, lse, delta)
     strides = (*q.stride()[:3], *k.stride()[:3], *v.stride()[:3], *dout.stride()[:3])
     # No maximum is scaled here, so unlike the forward's, this scale may be negative or zero.
-    scales = (math.copysign(score_unit(abs(scale), softcap), scale), softcap * LOG2_E, scale)
-    shape, reach = (B, L, S, H), min(window or 0, L + S)
+    scales = (math.copysign(score_unit(abs(scale), softcap), scale), float(softcap) * LOG2_E, scale)
+    shape, reach = (B, L, S, H), min(int(window or 0), L + S)
     constants: dict[str, Any] = {
         "GROUP": H // G, "CAUSAL": causal, "WINDOW": window is not None, "SOFTCAP": softcap > 0,
         "D": D, "BLOCK_D": padded_width(D), "PRECISION": dot_precision(target, q.dtype),
@@ -418,8 +419,14 @@ def attend_with_gradient(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """`attend` whose out (B, L, H, D) and lse (B, H, L) remember q, k, v and sinks; `tiles` are the forward's.
 
-    What it keeps for the backward is q, k, v, out and lse (and sinks): nothing of size L x S.
+    What it keeps for the backward is q, k, v, out and lse (and sinks): nothing of size L x S. Raises Unsupported for
+    tensors made under torch.inference_mode, which cannot be kept.
     """
+    if any(x is not None and x.is_inference() for x in (q, k, v, sinks)):
+        rule = "torch cannot keep a tensor of inference_mode for a backward"
+        raise Unsupported(
+            rule_numbers_remedy(rule, "one with gradients wanted", "pass its .clone(), or use torch.no_grad()")
+        )
     return _FlashAttention.apply(q, k, v, sinks, _Options(causal, window, softcap, scale), tiles)
 
 

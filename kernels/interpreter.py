@@ -40,13 +40,14 @@ def mend() -> None:
     import triton.language as tl
     from triton.runtime import interpreter
 
-    if getattr(interpreter, "_minillm_mended", False):
-        return
-    interpreter._minillm_mended = True  # type: ignore[attr-defined]
-    _mend_bfloat16(interpreter, tl)
-    _mend_scalar_masks(interpreter, tl)
-    _count_traffic(interpreter)
-    _patch_once_a_launch(interpreter)
+    with _lock:
+        if getattr(interpreter, "_minillm_mended", False):
+            return
+        _mend_bfloat16(interpreter, tl)
+        _mend_scalar_masks(interpreter, tl)
+        _count_traffic(interpreter)
+        _patch_once_a_launch(interpreter)
+        interpreter._minillm_mended = True  # type: ignore[attr-defined]
 
 
 def adopt_language() -> None:

@@ -18,11 +18,12 @@ import torch
 
 from minillm.attention.merge import States, stack_states
 from minillm.errors import Unsupported, rule_numbers_remedy
-from minillm.kernels.operands import DTYPES
+from minillm.kernels.operands import DTYPES, require_plain
 from minillm.kernels.runtime import launch, tl, triton
 
-# Elements of the output that a program holds, at 4 warps: 32 float32 a thread.
+# Elements of the output that a program holds, at 4 warps: 32 float32 a thread. A wider row is held whole, up to a limit.
 TILE = 4096
+WIDEST = 65_536
 INSTEAD = "minillm.attention.merge.naive_merge_states"
 
 
@@ -92,6 +93,10 @@ def merge_states(outs: States, lses: States) -> tuple[torch.Tensor, torch.Tensor
 
 
 def _require_kernel_input(outs: torch.Tensor, lses: torch.Tensor) -> None:
+    require_plain(INSTEAD, outs=outs, lses=lses)
+    if outs.shape[-1] > WIDEST:
+        rule = f"merge_states takes widths D up to {WIDEST:,}"
+        raise Unsupported(rule_numbers_remedy(rule, f"{outs.shape[-1]:,}", f"use {INSTEAD}"))
     for name, x, allowed in (("outs", outs, DTYPES), ("lses", lses, (torch.float32,))):
         if x.dtype not in allowed:
             rule = f"merge_states takes {name} of {' or '.join(str(d).removeprefix('torch.') for d in allowed)}"

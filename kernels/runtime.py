@@ -132,6 +132,7 @@ def launch(
         raise Unsupported(f"kernels cannot run here: {here.why}; use {instead}.")
     if here.name == "interpreter":
         _refuse_endless(tile_steps(), smaller, instead)
+        _refuse_meta(args)
         kernel[grid](*args, **constants)
         return
     device = _require_gpu_tensors(args, instead)
@@ -155,6 +156,15 @@ def _refuse_endless(tile_steps: int, smaller: Callable[[int], str], instead: str
     rule = f"interpreting a kernel is kept to {limit:,} steps over tiles a call, at 2 to 5 ms each"
     remedy = f"use {smaller(limit)}, or {instead}, or a GPU"
     raise InvalidValue(rule_numbers_remedy(rule, f"{tile_steps:,}", remedy))
+
+
+def _refuse_meta(args: tuple[Any, ...]) -> None:
+    if any(hasattr(a, "data_ptr") and a.device.type == "meta" for a in args):
+        rule, remedy = (
+            "a kernel needs numbers to work on",
+            "make it on the CPU, or compile the call with kernels.inspect",
+        )
+        raise InvalidValue(rule_numbers_remedy(rule, 'a tensor on "meta"', remedy))
 
 
 def _require_gpu_tensors(args: tuple[Any, ...], instead: str) -> Any:

@@ -80,6 +80,8 @@ def _stack(name: str, parts: States, letters: str, rank: int) -> torch.Tensor:
         if len(kinds) > 1:
             found = " and ".join(f"{shape} {dtype} on {device}" for shape, dtype, device in sorted(kinds, key=str))
             raise InvalidValue(rule_numbers_remedy(f"all {name} must be alike", found, "convert or cut the odd one"))
+        if any(part.layout is not torch.strided or part.is_nested for part in parts):
+            raise InvalidType(rule_numbers_remedy(f"{name} must be dense", "another layout", "use .to_dense()"))
         if not parts:
             raise InvalidValue(
                 rule_numbers_remedy(f"{name} must hold at least one part", "none", "pass the one you have")

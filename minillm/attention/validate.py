@@ -14,6 +14,9 @@ import torch
 from minillm.errors import InvalidType, InvalidValue, nearest_divisors, rule_numbers_remedy
 
 FLOATS = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+# Positions are 64-bit: a window beyond this could wrap around. Scores are float32: a number beyond that gives infinities.
+WIDEST_WINDOW = 2**62
+LARGEST_FACTOR = 1e30
 
 
 def validate(
@@ -106,19 +109,27 @@ def check_window(window: object) -> None:
         raise _refuse_value(
             "window must be at least 1 (1 sees only itself)", str(window), "use window=None to see every key"
         )
+    if int(window) > WIDEST_WINDOW:
+        raise _refuse_value("window must be at most 2**62 keys", str(window), "use window=None to see every key")
 
 
 def check_softcap(softcap: object) -> None:
-    """A finite number, at least 0; 0 is no cap."""
+    """A finite number, from 0 to 1e30; 0 is no cap."""
     number = _real("softcap", softcap, "use 0.0 for no cap")
     if not math.isfinite(number) or number < 0:
         raise _refuse_value("softcap must be a finite number, 0 or more", str(softcap), "use 0.0 for no cap")
+    if number > LARGEST_FACTOR:
+        raise _refuse_value(f"softcap must be at most {LARGEST_FACTOR:g}", f"{number:g}", "use 0.0 for no cap")
 
 
 def check_scale(scale: object) -> None:
-    """A finite number."""
-    if not math.isfinite(_real("scale", scale, "use None for 1/sqrt(D)")):
+    """A finite number, from -1e30 to 1e30."""
+    number = _real("scale", scale, "use None for 1/sqrt(D)")
+    if not math.isfinite(number):
         raise _refuse_value("scale must be a finite number", str(scale), "use None for 1/sqrt(D)")
+    if abs(number) > LARGEST_FACTOR:
+        rule = f"scale must be from {-LARGEST_FACTOR:g} to {LARGEST_FACTOR:g}"
+        raise _refuse_value(rule, f"{number:g}", "use None for 1/sqrt(D)")
 
 
 def check_sinks(sinks: object, q: torch.Tensor) -> None:
@@ -143,7 +154,12 @@ def check_sinks(sinks: object, q: torch.Tensor) -> None:
 def _real(name: str, value: object, remedy: str) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise _wrong_type(f"{name} must be a number", value, remedy)
-    return float(value)
+    if isinstance(value, numbers.Rational) and not isinstance(value, numbers.Integral):  # torch cannot multiply by one
+        raise _wrong_type(f"{name} must be a number, and no fraction", value, f"pass {float(value):g}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf  # type: ignore[operator]
 
 
 def _wrong_type(rule: str, value: object, remedy: str) -> InvalidType:

@@ -3,6 +3,7 @@
 import importlib
 import math
 import re
+from fractions import Fraction
 
 import pytest
 import torch
@@ -49,6 +50,11 @@ OPTIONS = {
     "infinite softcap": ({"softcap": math.inf}, InvalidValue, "softcap must be a finite number"),
     "no softcap": ({"softcap": None}, InvalidType, "softcap must be a number; got NoneType None; use 0.0"),
     "softcap as a tensor": ({"softcap": torch.ones(2)}, InvalidType, "softcap must be a number; got Tensor"),
+    "softcap beyond float32": ({"softcap": 1e39}, InvalidValue, "softcap must be at most 1e[+]30; got 1e[+]39"),
+    "softcap as a fraction": ({"softcap": Fraction(3, 2)}, InvalidType, "no fraction; got Fraction.*pass 1.5"),
+    "scale beyond float32": ({"scale": -1e39}, InvalidValue, "scale must be from -1e[+]30 to 1e[+]30; got -1e[+]39"),
+    "scale beyond any float": ({"scale": 10**400}, InvalidValue, "scale must be a finite number"),
+    "window beyond 64 bits": ({"window": 2**70}, InvalidValue, "at most 2[*][*]62 keys; .*use window=None"),
     "nan scale": ({"scale": N}, InvalidValue, "scale must be a finite number; got nan; use None"),
     "infinite scale": ({"scale": -math.inf}, InvalidValue, "scale must be a finite number; got -inf"),
     "scale as a word": ({"scale": "auto"}, InvalidType, "scale must be a number"),

@@ -6,10 +6,12 @@ from itertools import product
 
 import attention_battery
 import flash_battery
+import numpy as np
 import pytest
 import torch
 from attention_cases import assert_close
-from flash_battery import DTYPES, SMALL, Size, make, oracle
+from flash_battery import DTYPES, SMALL, Size, faithful, make, oracle
+from torch.autograd import forward_ad
 
 import minillm as ml
 from minillm.attention.tiled import tiled_attention
@@ -124,6 +126,32 @@ def test_a_vanishing_cap_is_a_plain_average(softcap, form):
     assert_close(form(q, k, v, softcap=softcap), v.mean(1, keepdim=True).expand_as(q), 1e-5)
 
 
+@pytest.mark.parametrize("softcap", [50.0, 1e4, 1e8, 1e30])
+def test_a_cap_far_above_the_scores_leaves_them_alone(softcap):
+    """Near 0 tanh(x) is x, and the cap multiplies whatever it is off by."""
+    q, k, v = make(HERE, 9, 70)
+    faithful(flash_attention, q, k, v, softcap=softcap)
+
+
+@pytest.mark.filterwarnings("ignore")  # NumPy's, of infinities
+@pytest.mark.parametrize("form", [flash_attention, tiled_attention], ids=["kernel", "twin"])
+@pytest.mark.parametrize("keys", [slice(0, None), slice(0, 64)], ids=["all", "the first tile"])
+def test_keys_of_minus_infinity_are_not_seen(keys, form):
+    q, k, v = make(HERE, 7, 131)
+    q, k[:, keys] = q.abs(), -torch.inf
+    want, want_lse = oracle(q, k, v)
+    out, lse = form(q, k, v, return_lse=True)
+    assert_close(out, want, 2e-5)
+    assert_close(lse, want_lse, 2e-5)
+
+
+def test_numbers_from_numpy_are_numbers_to_the_kernel():
+    q, k, v = make(HERE, 7, 9)
+    plain = flash_attention(q, k, v, window=3, softcap=2.5, scale=0.5)
+    theirs = dict(window=np.int64(3), softcap=np.float32(2.5), scale=np.float32(0.5))
+    assert torch.equal(flash_attention(q, k, v, **theirs), plain)
+
+
 def test_a_sink_of_minus_infinity_is_no_sink():
     q, k, v = make(HERE, 7, 5)
     nothing = torch.full((1,), -torch.inf, device=HERE.device)
@@ -153,6 +181,51 @@ def test_the_face_knows_it():
 def test_what_the_kernel_cannot_take_is_refused_by_name(change, error, text):
     with pytest.raises(error, match=text):
         flash_attention(*make(HERE, 3, 3, **change))
+
+
+def test_what_a_kernel_would_lose_is_refused():
+    """Tangents and torch.func's wrappers are in no memory that a kernel can read."""
+    q, k, v = make(HERE, 3, 3)
+    with forward_ad.dual_level(), pytest.raises(Unsupported, match="k with a tangent; use backend='naive'"):
+        flash_attention(q, forward_ad.make_dual(k, k), v)
+    for transform in (torch.func.grad, torch.func.vmap):
+        with pytest.raises(Unsupported, match="q inside one of them; use backend='naive' there"):
+            transform(lambda x: flash_attention(x.reshape(q.shape), k, v).sum())(q)
+
+
+def test_tensors_of_inference_mode_have_no_gradients():
+    with torch.inference_mode():
+        q, k, v = make(HERE, 3, 3)
+    flash_attention(q, k, v)
+    with pytest.raises(Unsupported, match=r"inference_mode for a backward; .* pass its .clone"):
+        flash_attention(q.clone().requires_grad_(), k, v)
+
+
+@pytest.mark.skipif(mode().name != "interpreter", reason="on a GPU the refusal is that of any other device")
+def test_tensors_without_memory_are_refused():
+    with pytest.raises(InvalidValue, match='got a tensor on "meta"; make it on the CPU, or compile the call'):
+        flash_attention(*(x.to("meta") for x in make(HERE, 3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "text"),
+    [
+        ((7, 64), InvalidValue, "block_l must be at least 16; got 7"),
+        ((64, 48), InvalidValue, "block_s must be a power of two; got 48; use 32 or 64"),
+        ((64, 64, 3), InvalidValue, "num_warps must be a power of two; got 3; use 2 or 4"),
+        ((64, 64, 4, 0), InvalidValue, "num_stages must be at least 1; got 0"),
+        ((64.0, 64), InvalidType, "block_l must be a whole number; got 64.0"),
+    ],
+    ids=str,
+)
+def test_tiles_that_no_dot_can_take_are_refused_when_they_are_made(wrong, error, text):
+    with pytest.raises(error, match=text):
+        Tiles(*wrong)
+
+
+def test_tiles_must_be_tiles():
+    with pytest.raises(InvalidType, match=r"tiles must be Tiles.*got .64, 64.; import Tiles from minillm.kernels"):
+        flash_attention(*make(HERE, 3, 3), tiles=(64, 64))
 
 
 def test_bad_options_are_refused_before_any_work(monkeypatch):

@@ -222,4 +222,6 @@ def test_operands_beyond_2_to_the_31_on_a_gpu():
     b = numbers(8192, 64, dtype=torch.bfloat16).cuda()
     for rung in RUNGS:
         out = matmul(a, b, rung=rung)
-        assert torch.equal(out[-1:], matmul(a[-64:], b, rung=rung)[-1:]) and (out[:-1] == 0).all()
+        assert (out[:-1] == 0).all()
+        want = a[-1:].double() @ b.double()
+        assert (out[-1:].double() - want).abs().max() <= 2**-7 * want.abs().max()
