@@ -119,7 +119,7 @@ DKDV = Exercise(
             ),
         ),
         "values": (
-            _tile_case("one block, one head", "p is exp(score - lse), ds is p · (dp - delta).", L=4),
+            _tile_case("one block, one head", "p is exp(score - lse), ds is p · (dp - delta), and dk has the factor `scale` once.", L=4),
             _tile_case("two blocks", "The tile gathers from every block of queries: dk and dv add up.", L=8),
             _tile_case("a short last block", "6 rows in blocks of 4: the last block has 2.", L=6),
             _tile_case("shared by three heads", "Three query heads read these keys: the gradients of all three add up.", heads=3),

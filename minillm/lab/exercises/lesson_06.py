@@ -63,7 +63,7 @@ SOFTMAX_BACKWARD = Exercise(
             Contract("returns p's shape", lambda: given(_weights("contract", 3, 5), inputs.normal("contract dp", 3, 5)), _through_softmax),
         ),
         "values": (
-            _softmax_case("one row", "ds = p · (dp - Σ p · dp), the sum over the row.", 1, 4),
+            _softmax_case("one row", "When one weight grows, the others of its row make room: the ds of a row sum to 0.", 1, 4),
             _softmax_case("several rows", "Each row has a sum of its own.", 3, 5),
             _softmax_case("as many rows as keys", "Rows and keys are different axes, also when there are equally many.", 4, 4),
             _softmax_case("heads and batch", "The rows lie along the last axis, whatever stands before it.", 2, 3, 4, 5),
