@@ -14,6 +14,7 @@ from torch import Tensor
 from minillm.lab.checks import inputs
 from minillm.lab.checks.call import Given, LearnerCall
 from minillm.lab.checks.cases import Budget, Contract, Property, Values, given, same
+from minillm.lab.checks.compare import number_text
 from minillm.lab.checks.exercise import Exercise
 from minillm.lab.checks.result import Finding
 from minillm.measure.attention_cost import ideal_attention_bytes
@@ -57,18 +58,19 @@ def _budget(name: str, limits: Mapping[str, int], meaning: str, causal: bool = F
 
 
 class ReadsAll:
-    """Fails an answer that loads fewer bytes than q, k and v have: it looked at memory without a load."""
+    """One head and one block of queries: whatever the walk, q, k and v come in once each, and what came in less was peeked at."""
 
     name = "nothing read behind the counters"
 
     def judge(self, call: LearnerCall) -> Finding | None:
         from minillm.measure.counters import count
 
-        loaded = call.observe(_long(False), count).counters.bytes_loaded
-        least = ideal_attention_bytes(1, L, L, H, G, D, dtype_bytes=4).loaded
+        made = given(*inputs.qkv("one block", B=1, L=32, S=96, H=1, D=D), block_l=32, block_s=32)
+        loaded = call.observe(made, count).counters.bytes_loaded
+        least = ideal_attention_bytes(1, 32, 96, 1, 1, D, dtype_bytes=4).loaded
         if loaded >= least:
             return None
-        facts = (("got", f"bytes_loaded {loaded:,}"), ("want", f"at least {least:,}: q, k and v once"))
+        facts = (("got", f"bytes_loaded {number_text(loaded)}"), ("want", f"{number_text(least)}: q, k and v once"))
         return Finding("Less was loaded than there is to read: what is on chip must come there by `load`.", facts)
 
 
