@@ -15,7 +15,7 @@ import torch
 import minillm as ml
 from minillm.measure import Measurement, compare_calls
 from minillm.measure.hardware import measure_this_machine
-from minillm.measure.run import RECORDS, record_run, write_record
+from minillm.measure.run import RECORDS, record_run, writable_folder, write_record
 from minillm.model.checkpoint import resolve_folder
 
 PROMPT = "def read_lines(path):\n"
@@ -61,6 +61,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=RECORDS, help="folder for the record (default: with the others)")
     parser.add_argument("--no-record", action="store_true", help="print only")
     chosen = parser.parse_args()
+    if not chosen.no_record:
+        writable_folder(chosen.out)
     torch.set_num_threads(chosen.threads)
     ids = ml.load_tokenizer(chosen.model).encode(PROMPT)
     engines = {"transformers.generate": theirs(chosen.model), "minillm": ours(chosen.model)}

@@ -14,6 +14,7 @@ import torch
 
 from minillm import kernels
 from minillm.errors import unknown_name
+from minillm.measure.numbers import require_whole
 
 DTYPES = {"fp16": torch.float16, "bf16": torch.bfloat16, "fp32": torch.float32}
 Call = Callable[[], Any]
@@ -79,9 +80,10 @@ NAMED_CALLS: dict[str, Callable[[Example], Call]] = {
 
 
 def named_call(name: str, *, dtype: str = "bf16", head_dim: int = 128, causal: bool = False) -> Call:
-    """A kernel's name -> a call without arguments that would launch it; raises InvalidValue for an unknown name or dtype."""
+    """A kernel's name -> a call without arguments that would launch it; raises InvalidValue for an unknown name, dtype or width."""
     if name not in NAMED_CALLS:
         raise unknown_name("kernel", name, NAMED_CALLS)
     if dtype not in DTYPES:
         raise unknown_name("dtype", dtype, DTYPES)
+    require_whole(head_dim=head_dim)
     return NAMED_CALLS[name](Example(dtype, head_dim, causal))

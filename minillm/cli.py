@@ -171,6 +171,7 @@ def _grade(options: argparse.Namespace) -> int:
 
 def _bench(options: argparse.Namespace) -> int:
     from minillm.lab.lessons import checkout
+    from minillm.measure.run import writable_folder
 
     if options.table or options.compare:
         return _show_records(options)
@@ -181,6 +182,8 @@ def _bench(options: argparse.Namespace) -> int:
     missing = [name for name in options.names if name not in known]
     if missing:
         raise FileProblem(rule_numbers_remedy("no such benchmark", ", ".join(missing), f"known: {', '.join(known)}"))
+    if options.out is not None:
+        writable_folder(options.out)
     # -P keeps the checkout off sys.path, where its folder `kernels` would pass for Hugging Face's package.
     scripts = [[sys.executable, "-P", str(known[name])] for name in options.names or known]
     extras = ["--quick"] * options.quick + ([] if options.out is None else ["--out", str(options.out)])

@@ -20,13 +20,15 @@ from plan import Case, cpu_plan, gpu_plan
 from trial import OPERATORS, GpuWatch, ProcessorWatch, left_out, try_case
 
 from minillm.measure.hardware import measure_this_machine
-from minillm.measure.run import RECORDS, write_record
+from minillm.measure.run import RECORDS, writable_folder, write_record
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure the ceilings, then the plan: a line a row as it comes, and a record that is saved after every case."""
     begun = time.monotonic()
     chosen = _parser().parse_args(arguments)
+    if not chosen.no_record:
+        writable_folder(chosen.out)
     on_gpu = torch.cuda.is_available()
     device, make_plan, make_watch = ("cuda", gpu_plan, GpuWatch) if on_gpu else ("cpu", cpu_plan, ProcessorWatch)
     seed = random.SystemRandom().randrange(2**31) if chosen.seed is None else chosen.seed

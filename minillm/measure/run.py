@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from minillm.errors import FileProblem, rule_numbers_remedy
 from minillm.measure.hardware import Hardware, describe_this_machine
 from minillm.measure.record import Measurement, Record, Untimed, save_record
 
@@ -42,10 +44,20 @@ def record_run(
 
 def write_record(record: Record, benchmark: str, folder: Path = RECORDS) -> Path:
     """Save as `<device>-<benchmark>.json`, over this machine's earlier one, and return the path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{re.sub(r'[^a-z0-9]+', '-', record.device.lower()).strip('-')}-{benchmark}.json"
+    path = writable_folder(folder) / f"{re.sub(r'[^a-z0-9]+', '-', record.device.lower()).strip('-')}-{benchmark}.json"
     save_record(record, path)
     return path
+
+
+def writable_folder(folder: Path) -> Path:
+    """The folder, made if need be. Raises FileProblem where no record could be saved: ask before measuring, not after."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as problem:
+        rule, found = "a record needs a folder that can be written", f"{folder} ({problem.strerror or problem})"
+        raise FileProblem(rule_numbers_remedy(rule, found, "name another with --out")) from None
 
 
 def _commit() -> str:

@@ -262,3 +262,12 @@ def test_this_machine_is_measured_and_described_without_saying_whose_it_is():
     facts = hardware.describe_this_machine()
     assert facts.cores >= 1 and facts.versions["torch"]
     assert not (platform.node() and platform.node() in str(facts)) and "/" not in facts.processor + facts.system
+
+
+def test_a_folder_that_cannot_hold_a_record_is_refused(tmp_path):
+    assert run.writable_folder(tmp_path / "new" / "folder").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(
+        FileProblem, match=r"a record needs a folder that can be written; got .*; name another with --out"
+    ):
+        run.writable_folder(tmp_path / "file" / "folder")
