@@ -357,6 +357,16 @@ def test_a_shape_of_ones_own():
         (dict(rungs=["mine"]), InvalidValue, "unknown contestant 'mine'"),
         (dict(shape={"L": 0}), InvalidValue, "L must be a whole number above 0; got 0"),
         (dict(shape={"M": 4}), InvalidValue, "unknown size of attention 'M'"),
+        (dict(operator=["softmax"]), InvalidValue, "unknown operator"),
+        (dict(rungs=3), InvalidType, "rungs must be a list of names, or None for all; got 3; pass names"),
+        (dict(rungs=[3]), InvalidType, "rungs must be a list of names"),
+        (dict(shape=[1, 2]), InvalidType, "shape must map letters to sizes; got .1, 2.; pass some of B, L, S"),
+        (dict(seconds=-1), InvalidValue, "seconds must be finite and above zero; got -1"),
+        (
+            dict(shape={"B": 2**20, "L": 2**20}, rungs="naive"),
+            InvalidValue,
+            "must fit the memory .* choose smaller sizes",
+        ),
     ],
 )
 def test_bad_requests_are_refused(arguments, error, message):

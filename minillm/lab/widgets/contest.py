@@ -7,6 +7,7 @@ time is the interpreter's. Whatever a contestant does (raise, never return, edit
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minillm.errors import InvalidType, MinillmError
+from minillm.errors import InvalidType, InvalidValue, MinillmError, rule_numbers_remedy
 from minillm.lab.checks.call import Given, LearnerCall, LearnerFault
 from minillm.lab.checks.compare import TOLERANCES, kind_problem, value_problem
 from minillm.lab.checks.fault import raised_finding
@@ -76,10 +77,17 @@ class Match:
 
 def make_match(operator: Operator, shape: Mapping[str, int], dtype: str, causal: bool, device: str = "cpu") -> Match:
     """Operator, shape, dtype -> seeded random tensors and the float64 answer to those very (rounded) tensors."""
-    made = operator.make(shape, torch.Generator().manual_seed(sum(shape.values())))
-    tensors = tuple(tensor.to(device, getattr(torch, dtype)) for tensor in made)
     options = {"causal": causal} if operator.causal else {}
-    return Match(operator, tensors, options, operator.oracle(*(tensor.double() for tensor in tensors), **options))
+    try:
+        made = operator.make(shape, torch.Generator().manual_seed(sum(shape.values())))
+        tensors = tuple(tensor.to(device, getattr(torch, dtype)) for tensor in made)
+        want = operator.oracle(*(tensor.double() for tensor in tensors), **options)
+    except RuntimeError as problem:
+        if not re.search("allocat|out of memory|overflow", str(problem)):
+            raise
+        rule = f"the tensors of a comparison and its answer in float64 must fit the memory of {device}"
+        raise InvalidValue(rule_numbers_remedy(rule, f"{dict(shape)}", "choose smaller sizes")) from None
+    return Match(operator, tensors, options, want)
 
 
 def judge(name: str, rung: Rung, match: Match, *, seconds: float | None) -> Entry:

@@ -15,6 +15,7 @@ from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unkno
 from minillm.lab.widgets.base import STILL_NOTE, Choice, Explorer, State, Still, TextLine, live_widgets_available
 from minillm.lab.widgets.comparison import Comparison, describe, describe_lasting
 from minillm.lab.widgets.kernel_picture import draw_comparison
+from minillm.measure.numbers import require_positive
 
 if TYPE_CHECKING:
     from minillm.lab.widgets.kernel_panel import KernelPanel
@@ -68,7 +69,7 @@ def compare_kernels(
     `mine` takes what the operator takes: attention `(q (B, L, H, D), k, v (B, S, G, D), causal=)`, softmax `(x (M, N))`,
     matmul `(a (M, K), b (K, N))`. `rungs` are names (None: all), `shape` your own sizes by letter, `machine` a name in
     `machines()`, `seconds` the time for each timed contestant. `.table()`, `.to_markdown()` and `.to_csv()` export what is
-    shown. Raises InvalidType for what cannot be called, InvalidValue for unknown names and sizes below 1.
+    shown. Raises InvalidType for what cannot be called, InvalidValue for unknown names, sizes below 1 and shapes too large to hold.
     """
     lab = explore_kernels(
         mine, operator, rungs=rungs, shape=shape, causal=causal, dtype=dtype, machine=machine, seconds=seconds
@@ -98,13 +99,14 @@ def explore_kernels(
 
     known = machines()
     for kind, name, names in (("operator", operator, OPERATORS), ("dtype", dtype, DTYPES), ("machine", machine, known)):
-        if name not in names:
+        if not isinstance(name, str) or name not in names:
             raise unknown_name(kind, name, names)
+    require_positive(seconds=seconds)
     if mine is not None and not callable(mine):
         raise InvalidType(rule_numbers_remedy("mine must be a function", repr(mine), "pass it without calling it"))
     own = None if shape is None else _own_shape(operator, shape)
     shapes = SHAPES if own is None else (YOURS, *SHAPES)
-    wanted = ALL if rungs is None else ", ".join(rungs)
+    wanted = ALL if rungs is None else _line(rungs)
     _choose(wanted, _rungs(operator, operator, mine))
     controls = (
         Choice("operator", "Operator", "", tuple(OPERATORS), operator),
@@ -165,6 +167,15 @@ def _rungs(operator: str, home: str, mine: Callable[..., Any] | None) -> dict[st
     return ladder if mine is None or operator != home else ladder | {MINE: mine}
 
 
+def _line(rungs: Sequence[str]) -> str:
+    """Names as a line of text, which is how the widget has them; one name may stand alone."""
+    names = [rungs] if isinstance(rungs, str) else rungs
+    if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        rule = "rungs must be a list of names, or None for all"
+        raise InvalidType(rule_numbers_remedy(rule, f"{rungs!r:.60}", "pass names such as ['naive', 'triton']"))
+    return ", ".join(names)
+
+
 def _choose(text: str, rungs: Mapping[str, Rung]) -> Mapping[str, Rung]:
     """The rungs named in a line of text, between commas or spaces, in the ladder's order; "all" is all of them."""
     parts = [part.strip() for part in text.split(",") if part.strip()]
@@ -181,6 +192,9 @@ def _own_shape(operator: str, shape: Mapping[str, int]) -> Shape:
     from minillm.lab.widgets.operators import OPERATORS, SHAPES
 
     sizes = OPERATORS[operator].shapes[SHAPES[0]]
+    if not isinstance(shape, Mapping):
+        remedy = f"pass some of {', '.join(sizes)}, such as {{{next(iter(sizes))!r}: 64}}"
+        raise InvalidType(rule_numbers_remedy("shape must map letters to sizes", f"{shape!r:.60}", remedy))
     for letter, size in shape.items():
         if letter not in sizes:
             raise unknown_name(f"size of {operator}", letter, sizes)
