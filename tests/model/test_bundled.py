@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 import transformers
 
 import minillm as ml
@@ -54,27 +55,38 @@ def test_the_paper_states_where_the_weights_came_from(name):
     assert all(f["held_out"] == is_held_out(f["path"].split("/")[0].removesuffix(".py")) for f in manifest["files"])
 
 
-def test_tiny_needs_at_most_three_quarters_of_what_xz_needs():
+def test_tiny_needs_less_than_0_65_of_what_xz_needs():
     stated = paper("tiny")
-    assert stated["held_out_bits_per_byte"] <= 0.75 * stated["xz_bits_per_byte"]
+    assert stated["held_out_bits_per_byte"] < 0.65 * stated["xz_bits_per_byte"]
 
 
 def test_the_stated_quality_is_real():
     # On whatever library this Python has: the smaller held-out files, so that it takes seconds.
     texts = [f.text for f in load_corpus().files if f.held_out and 5_000 < len(f.text) < 32_000][:6]
     got = bits_per_byte(ml.load_model("tiny"), ml.load_tokenizer("tiny"), texts, context=1024, stride=1024)
-    assert got <= 0.75 * xz_bits_per_byte(texts)
+    assert got < 0.65 * xz_bits_per_byte(texts)
+
+
+def test_tiny_copies_what_it_has_just_read():
+    # Held-out code twice over: the second reading must be far cheaper.
+    llm = ml.LLM("tiny")
+    texts = [f.text for f in load_corpus().files if f.held_out and len(f.text) > 10_000][:8]
+    ids = torch.stack([torch.tensor(llm.tokenizer.encode(text)[600:856]) for text in texts]).repeat(1, 2)
+    with torch.no_grad():
+        nats = F.cross_entropy(llm.model(ids[:, :-1]).transpose(1, 2), ids[:, 1:], reduction="none")
+    assert nats[:, 257:].mean() < 0.5 * nats[:, :255].mean()
 
 
 def test_a_prompt_continues_into_python_that_parses():
     prompt, llm = "def read_lines(path):", ml.LLM("tiny")
     lengths = []
-    for seed in range(8):
-        params = ml.SamplingParams(temperature=0.6, seed=seed, max_tokens=100)
+    for seed in range(16):
+        # Long enough for most docstrings to end: one that is still open parses from no line on.
+        params = ml.SamplingParams(temperature=0.6, seed=seed, max_tokens=160)
         lines = (prompt + llm.generate(prompt, params)[0].outputs[0].text).splitlines()
         # A text stops in the middle of a statement: take the most lines from the top that are whole Python.
         lengths.append(max((n for n in range(2, len(lines) + 1) if _parses("\n".join(lines[:n]))), default=0))
-    assert sorted(lengths)[4] >= 4, lengths
+    assert sorted(lengths)[8] >= 4, lengths
 
 
 def _parses(text):
