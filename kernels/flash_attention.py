@@ -214,7 +214,7 @@ def flash_attention(
     require_kernel_input(q, k, v, sinks)
     require_tiles(tiles, Tiles)
     if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in (q, k, v, sinks)):
-        from minillm.kernels.flash_backward import attend_with_gradient
+        from minillm.kernels.flash_gradient import attend_with_gradient
 
         out, lse = attend_with_gradient(q, k, v, causal, window, softcap, sinks, scale, tiles)
     else:

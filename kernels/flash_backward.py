@@ -17,19 +17,16 @@ Source: Dao, "FlashAttention-2" (2023), section 3.2; dK/dV in transposed form as
 """
 
 import math
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from minillm.attention.tiled_backward import sink_gradient
 from minillm.attention.validate_backward import check_backward
-from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.kernels.attention_tiles import Tiles, require_tiles
 from minillm.kernels.backward_tiles import BackwardTiles, choose_backward_tiles
 from minillm.kernels.flash_attention import (
     LOG2_E,
-    attend,
     load_tile,
     require_kernel_input,
     score_unit,
@@ -88,7 +85,7 @@ def dkdv_tiles(
     # One address moves through the loop and the tile's offsets stay: moving a tile of addresses takes registers.
     q_offs = tl.cast(tile_l, tl.int64)[:, None] * stride_ql + offs_d[None, :]
     dout_offs = tl.cast(tile_l, tl.int64)[:, None] * stride_dol + offs_d[None, :]
-    # One loop for tiles and heads: a loop in a loop spilled 560 bytes a thread where this spills 12 (D = 128, Hopper).
+    # One loop for tiles and heads: in a loop within a loop the compiler ran out of registers for dk and dv at D = 128.
     for visit in range(0, (end - start + BLOCK_L - 1) // BLOCK_L * GROUP):
         q_tile = start + visit // GROUP * BLOCK_L
         member = tl.cast(visit % GROUP, tl.int64)
@@ -394,72 +391,3 @@ def _cut(tiles: Tiles, shape: tuple[int, int, int, int], causal: bool, window: i
         "tile_steps": lambda: tile_steps(*shape, tiles, causal, window),
         "smaller": lambda limit: smaller_shape(*shape, tiles, causal, window, limit),
     }
-
-
-@dataclass(frozen=True)
-class _Options:
-    """The options of one call that forward and backward must agree on."""
-
-    causal: bool
-    window: int | None
-    softcap: float
-    scale: float | None
-
-
-def attend_with_gradient(
-    q: torch.Tensor,
-    k: torch.Tensor,
-    v: torch.Tensor,
-    causal: bool,
-    window: int | None,
-    softcap: float,
-    sinks: torch.Tensor | None,
-    scale: float | None,
-    tiles: Tiles | None,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """`attend` whose out (B, L, H, D) and lse (B, H, L) remember q, k, v and sinks; `tiles` are the forward's.
-
-    What it keeps for the backward is q, k, v, out and lse (and sinks): nothing of size L x S. Raises Unsupported for
-    tensors made under torch.inference_mode, which cannot be kept.
-    """
-    if any(x is not None and x.is_inference() for x in (q, k, v, sinks)):
-        rule = "torch cannot keep a tensor of inference_mode for a backward"
-        raise Unsupported(
-            rule_numbers_remedy(rule, "one with gradients wanted", "pass its .clone(), or use torch.no_grad()")
-        )
-    return _FlashAttention.apply(q, k, v, sinks, _Options(causal, window, softcap, scale), tiles)
-
-
-class _FlashAttention(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any, sinks: Any, options: _Options, tiles: Tiles | None) -> Any:
-        out, lse = attend(q, k, v, options.causal, options.window, options.softcap, sinks, options.scale, tiles)
-        ctx.save_for_backward(q, k, v, sinks, out, lse)
-        ctx.options = options
-        ctx.set_materialize_grads(False)  # an lse that the loss does not use has no gradient, rather than zeros to read
-        return out, lse
-
-    @staticmethod
-    def backward(ctx: Any, dout: Any, dlse: Any) -> Any:
-        q, k, v, sinks, out, lse = ctx.saved_tensors
-        if dout is None:
-            dout = torch.zeros_like(out)
-        return (*_Gradients.apply(dout, q, k, v, sinks, out, lse, dlse, ctx.options), None, None)
-
-
-class _Gradients(torch.autograd.Function):
-    """The gradients as an operation of their own, so that differentiating them can be refused in words."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, dout: Any, q: Any, k: Any, v: Any, sinks: Any, out: Any, lse: Any, dlse: Any, options: _Options
-    ) -> Any:
-        gradients = flash_backward(dout, q, k, v, out, lse, sinks=sinks, dlse=dlse, **asdict(options))
-        return gradients if sinks is not None else (*gradients, None)
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise Unsupported(
-            "flash attention can be differentiated once; got a gradient of its gradient; "
-            "use backend='naive' or 'tiled', which torch differentiates as often as you like."
-        )
