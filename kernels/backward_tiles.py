@@ -25,8 +25,8 @@ def _pair(keys: tuple[int, ...], queries: tuple[int, ...]) -> BackwardTiles:
 
 # By architecture and bytes per element: (widest padded D, tiles of the two kernels as (block_l, block_s, warps, stages)),
 # narrowest first. The largest tiles that the compiler keeps in registers and shared memory, as Triton 3.7 compiles them;
-# a few bytes spilled outside the loops (up to D = 128 in half precision, at most 12 a thread) were preferred to half the
-# tile, and nothing has been timed yet.
+# a few bytes spilled outside the loops (up to D = 128 in half precision; tests pin how many) were preferred to half the
+# tile. A softcap's slope takes registers that the table does not reckon with. Nothing has been timed yet.
 TILES: dict[tuple[str, int], tuple[tuple[int, BackwardTiles], ...]] = {
     ("sm_80", 2): (
         (64, _pair((32, 128, 8, 2), (128, 64, 8, 2))),

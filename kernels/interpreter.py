@@ -36,7 +36,7 @@ def narrow(numbers: np.ndarray) -> np.ndarray:
 
 
 def mend() -> None:
-    """Patch Triton's interpreter in this process: bfloat16, counters, speed. Safe to call again."""
+    """Patch Triton's interpreter in this process: bfloat16, counters, speed. Safe to call again, and from any thread."""
     import triton.language as tl
     from triton.runtime import interpreter
 

@@ -252,3 +252,14 @@ def test_parts_merge_at_full_size(dtype):
     want, want_lse = oracle(q, k, v)
     assert (out.double() - want).abs().max() <= max(4 * torch.finfo(dtype).eps, 2e-5) * want.abs().max()
     assert_close(lse, want_lse, 2e-5, "lse")
+
+
+def test_rows_too_wide_to_hold_are_refused():
+    wide = torch.empty(2, 1, 1, 1, 65_537, device=OUTS.device)
+    with pytest.raises(Unsupported, match=r"widths D up to 65,536; got 65,537; use minillm.attention.merge"):
+        merge_states(wide, torch.zeros(2, 1, 1, 1, device=OUTS.device))
+
+
+def test_sparse_parts_are_refused():
+    with pytest.raises(InvalidType, match=r"outs must be dense; got .*; use .to_dense"):
+        merge_states([part.to_sparse() for part in OUTS], list(LSES))

@@ -4,6 +4,7 @@ import pytest
 import torch
 from kernel_mutants import complaint, mutate, names
 from softmax_battery import CHECKS, compare, numbers
+from torch.autograd import forward_ad
 
 from minillm.errors import InvalidType, InvalidValue, Unsupported
 from minillm.kernels import runtime
@@ -132,3 +133,11 @@ def test_rows_beyond_2_to_the_31_on_a_gpu():
     x[-1] = numbers(4096).cuda()
     compare(softmax, x[-1:], "the last row alone")
     assert torch.equal(softmax(x)[-1:], softmax(x[-1:]))
+
+
+def test_tangents_and_wrapped_tensors_are_refused():
+    with forward_ad.dual_level():
+        text = refusal(Unsupported, forward_ad.make_dual(torch.ones(3), torch.ones(3)))
+        assert "x with a tangent; use torch.softmax" in text
+    with pytest.raises(Unsupported, match=r"x inside one of them; use torch.softmax there"):
+        torch.func.vmap(softmax)(torch.ones(2, 3))
