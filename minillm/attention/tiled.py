@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from minillm.attention.validate import validate
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.chip import load, on_chip, store
+from minillm.measure.numbers import require_whole
 from minillm.measure.tiles import key_range, padded_width
 
 LOG2_E = math.log2(math.e)
@@ -86,7 +86,7 @@ def tiled_attention(
     Source: Milakov and Gimelshein 2018 (online softmax); Dao, "FlashAttention-2" (2023).
     """
     validate(q, k, v, causal, window, softcap, sinks, scale, return_lse)
-    _require_blocks(block_l=block_l, block_s=block_s)
+    require_whole(block_l=block_l, block_s=block_s)
     (B, L, H, D), G = q.shape, k.shape[2]
     q, scale = fold_scale(q, scale)
     options = _Options(causal, window, softcap, scale, block_l, block_s, record)
@@ -212,11 +212,3 @@ def _visit(
         state = (m[:rows] * LN_2, l[:rows].clone(), acc[:rows].norm(dim=1))
     moved = 2 * keys * k.shape[1] * k.element_size()
     return TileVisit(*place, s_tile, masked, *state, moved, 4 * options.block_l * options.block_s * acc.shape[1])
-
-
-def _require_blocks(**blocks: int) -> None:
-    for name, size in blocks.items():
-        if isinstance(size, bool) or not isinstance(size, int):
-            raise InvalidType(rule_numbers_remedy(f"{name} must be a whole number of rows", repr(size), "pass an int"))
-        if size < 1:
-            raise InvalidValue(rule_numbers_remedy(f"{name} must be at least 1", str(size), "try 64"))

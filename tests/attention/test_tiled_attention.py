@@ -135,9 +135,9 @@ def test_the_scores_are_never_whole():
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"block_l": 0}, InvalidValue, "block_l must be at least 1; got 0; try 64"),
+        ({"block_l": 0}, InvalidValue, "block_l must be at least 1; got 0; use 1 or more"),
         ({"block_s": -3}, InvalidValue, "block_s must be at least 1; got -3"),
-        ({"block_s": 2.0}, InvalidType, "block_s must be a whole number of rows; got 2.0"),
+        ({"block_s": 2.0}, InvalidType, "block_s must be a whole number; got 2.0"),
         ({"block_l": True}, InvalidType, "block_l must be a whole number"),
         ({"window": 0}, InvalidValue, "window must be at least 1"),
         ({"softcap": math.inf}, InvalidValue, "softcap must be a finite number"),
