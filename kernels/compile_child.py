@@ -173,6 +173,7 @@ def new_diagnostics() -> Iterator[list[str]]:
 
 
 def attempt(path: Path) -> dict[str, Any]:
+    """Compile the job in this file; the answer says what became of it, and is made of what JSON can hold."""
     diagnostics: list[str] = []
     try:
         with new_diagnostics() as diagnostics:

@@ -103,6 +103,28 @@ def attend_tiles(
 
 
 @triton.jit
+def key_range(
+    q_tile, L, S, window, BLOCK_L: tl.constexpr, BLOCK_S: tl.constexpr, CAUSAL: tl.constexpr, WINDOW: tl.constexpr
+):
+    """Where a query block's keys start, where whole tiles do, where those end, and where all do: as in measure/tiles.py."""
+    first = q_tile * BLOCK_L + S - L
+    last = tl.minimum((q_tile + 1) * BLOCK_L, L) - 1 + S - L
+    start = 0
+    full_start = 0
+    full_end = S // BLOCK_S * BLOCK_S
+    end = S
+    if CAUSAL:
+        end = tl.minimum(tl.maximum(last + 1, 0), S)
+        full_end = tl.minimum(tl.maximum(first + 1, 0), S) // BLOCK_S * BLOCK_S
+    if WINDOW:
+        start = tl.maximum(first - window + 1, 0) // BLOCK_S * BLOCK_S
+        full_start = (tl.maximum(last - window + 1, 0) + BLOCK_S - 1) // BLOCK_S * BLOCK_S
+        full_end = tl.maximum(full_end, start)
+        full_start = tl.minimum(full_start, full_end)
+    return start, full_start, full_end, end
+
+
+@triton.jit
 def attend_rows(
     q_ptr, k_ptr, v_ptr, out_ptr, lse_ptr, sink_ptr, stride_ql, stride_ks, stride_vs, stride_ol,
     q_tile, L, S, window, scale, softcap,
@@ -120,20 +142,7 @@ def attend_rows(
     q = load_tile(q_ptrs, mask_l, mask_d, True, D != BLOCK_D)  # (BLOCK_L, BLOCK_D)
 
     positions = offs_l + S - L  # where each query stands among the keys
-    first = q_tile * BLOCK_L + S - L
-    last = tl.minimum((q_tile + 1) * BLOCK_L, L) - 1 + S - L
-    start = 0
-    full_start = 0
-    full_end = S // BLOCK_S * BLOCK_S
-    end = S
-    if CAUSAL:
-        end = tl.minimum(tl.maximum(last + 1, 0), S)
-        full_end = tl.minimum(tl.maximum(first + 1, 0), S) // BLOCK_S * BLOCK_S
-    if WINDOW:
-        start = tl.maximum(first - window + 1, 0) // BLOCK_S * BLOCK_S
-        full_start = (tl.maximum(last - window + 1, 0) + BLOCK_S - 1) // BLOCK_S * BLOCK_S
-        full_end = tl.maximum(full_end, start)
-        full_start = tl.minimum(full_start, full_end)
+    start, full_start, full_end, end = key_range(q_tile, L, S, window, BLOCK_L, BLOCK_S, CAUSAL, WINDOW)
 
     acc = tl.zeros((BLOCK_L, BLOCK_D), tl.float32)
     if SINKS:
@@ -283,6 +292,7 @@ def score_unit(scale: float, softcap: float) -> float:
 
 
 def tile_steps(B: int, L: int, S: int, H: int, tiles: Tiles, causal: bool, window: int | None) -> int:
+    """B, L, S, H -> steps over tiles that all programs take together, the measure of what interpreting costs."""
     if 0 in (B, L, S):
         return 0
     cost = tiled_attention_cost(

@@ -27,6 +27,7 @@ from minillm.kernels.attention_tiles import Tiles, require_tiles
 from minillm.kernels.backward_tiles import BackwardTiles, choose_backward_tiles
 from minillm.kernels.flash_attention import (
     LOG2_E,
+    key_range,
     load_tile,
     require_kernel_input,
     score_unit,
@@ -271,20 +272,7 @@ def dq_kernel(
     delta = tl.load(delta_ptr + row, mask=mask_l, other=0.0)  # (BLOCK_L,)
 
     positions = offs_l + S - L  # where each query stands among the keys
-    first = q_tile * BLOCK_L + S - L
-    last = tl.minimum((q_tile + 1) * BLOCK_L, L) - 1 + S - L
-    start = 0
-    full_start = 0
-    full_end = S // BLOCK_S * BLOCK_S
-    end = S
-    if CAUSAL:
-        end = tl.minimum(tl.maximum(last + 1, 0), S)
-        full_end = tl.minimum(tl.maximum(first + 1, 0), S) // BLOCK_S * BLOCK_S
-    if WINDOW:
-        start = tl.maximum(first - window + 1, 0) // BLOCK_S * BLOCK_S
-        full_start = (tl.maximum(last - window + 1, 0) + BLOCK_S - 1) // BLOCK_S * BLOCK_S
-        full_end = tl.maximum(full_end, start)
-        full_start = tl.minimum(full_start, full_end)
+    start, full_start, full_end, end = key_range(q_tile, L, S, window, BLOCK_L, BLOCK_S, CAUSAL, WINDOW)
 
     dq = tl.zeros((BLOCK_L, BLOCK_D), tl.float32)
     if WINDOW:

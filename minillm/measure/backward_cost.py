@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from minillm.measure.attention_cost import Bytes
 from minillm.measure.numbers import require_positive, require_whole
-from minillm.measure.tiles import TiledCost, key_range, padded_width, query_range
+from minillm.measure.tiles import TiledCost, key_range, padded_width, query_range, steps_and_rows
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,9 @@ def dkdv_cost(
     """
     _require(batch, query_length, key_length, num_heads, num_kv_heads, head_dim, block_l, block_s)
     L, S, D = query_length, key_length, head_dim
-    rows = steps = 0
-    for s_tile in range(-(-S // block_s)):
-        visited = query_range(s_tile, L, S, block_l, block_s, causal=causal, window=window).tiles(block_l)
-        steps += len(visited)
-        rows += sum(min(block_l, L - start) for start, _ in visited)
+    tiles = range(-(-S // block_s))
+    ranges = (query_range(s_tile, L, S, block_l, block_s, causal=causal, window=window) for s_tile in tiles)
+    steps, rows = steps_and_rows(ranges, block_l, L)
     heads, keys = batch * num_heads, 2 * batch * num_kv_heads * S * D * dtype_bytes
     loaded = keys + heads * rows * 2 * (D * dtype_bytes + state_bytes)
     return TiledCost(Bytes(loaded, keys), heads * steps * 8 * block_l * block_s * padded_width(D), heads * steps)
@@ -133,11 +131,9 @@ def dq_cost(
     """B, L, S, H, G, D -> cost of dq: each block's rows read once, its keys and values as in the forward, three dots a tile."""
     _require(batch, query_length, key_length, num_heads, num_kv_heads, head_dim, block_l, block_s)
     L, S, D = query_length, key_length, head_dim
-    keys = steps = 0
-    for q_tile in range(-(-L // block_l)):
-        visited = key_range(q_tile, L, S, block_l, block_s, causal=causal, window=window).tiles(block_s)
-        steps += len(visited)
-        keys += sum(min(block_s, S - start) for start, _ in visited)
+    tiles = range(-(-L // block_l))
+    ranges = (key_range(q_tile, L, S, block_l, block_s, causal=causal, window=window) for q_tile in tiles)
+    steps, keys = steps_and_rows(ranges, block_s, S)
     heads = batch * num_heads
     loaded = heads * 2 * (L * (D * dtype_bytes + state_bytes) + keys * D * dtype_bytes)
     stored = heads * L * D * dtype_bytes

@@ -7,6 +7,7 @@ the cost formulas and the tile explorer all use the ranges below.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from minillm.measure.attention_cost import Bytes
@@ -30,6 +31,12 @@ class KeyRange:
         masked = [(s, True) for s in range(self.start, self.full_start, block_s)]
         whole = [(s, False) for s in range(self.full_start, self.full_end, block_s)]
         return masked + whole + [(s, True) for s in range(self.full_end, self.end, block_s)]
+
+
+def steps_and_rows(ranges: Iterable[KeyRange], block: int, length: int) -> tuple[int, int]:
+    """What walking over all these ranges takes: tiles of `block` rows, and the rows read, of which there are `length`."""
+    starts = [start for visited in ranges for start, _ in visited.tiles(block)]
+    return len(starts), sum(min(block, length - start) for start in starts)
 
 
 def key_range(
@@ -110,12 +117,9 @@ def tiled_attention_cost(
     require_positive(batch=batch, query_length=query_length, key_length=key_length, num_heads=num_heads)
     require_positive(head_dim=head_dim, block_l=block_l, block_s=block_s, dtype_bytes=dtype_bytes)
     L, S, D = query_length, key_length, head_dim
-    keys = steps = 0
     q_tiles = -(-L // block_l)
-    for q_tile in range(q_tiles):
-        visited = key_range(q_tile, L, S, block_l, block_s, causal=causal, window=window).tiles(block_s)
-        steps += len(visited)
-        keys += sum(min(block_s, S - start) for start, _ in visited)
+    ranges = (key_range(q_tile, L, S, block_l, block_s, causal=causal, window=window) for q_tile in range(q_tiles))
+    steps, keys = steps_and_rows(ranges, block_s, S)
     programs = batch * num_heads
     loaded = programs * (L * D + 2 * keys * D) * dtype_bytes + programs * q_tiles * state_bytes * sinks
     stored = programs * L * (D * dtype_bytes + state_bytes)

@@ -19,17 +19,20 @@ DOT_SIZE = 512
 
 @triton.jit
 def add_kernel(x_ptr, y_ptr, out_ptr, BLOCK: tl.constexpr):
+    """x, y -> out, one tile of BLOCK numbers each."""
     offs = tl.arange(0, BLOCK)
     tl.store(out_ptr + offs, tl.load(x_ptr + offs) + tl.load(y_ptr + offs))
 
 
 @triton.jit
 def count_kernel(total_ptr):
+    """Adds 1 to one number without an atomic: right only if programs take turns."""
     tl.store(total_ptr, tl.load(total_ptr) + 1)
 
 
 @triton.jit
 def dot_kernel(x_ptr, out_ptr, BLOCK: tl.constexpr):
+    """x @ x of one (BLOCK, BLOCK) tile, which needs more shared memory than a GPU has."""
     offs = tl.arange(0, BLOCK)[:, None] * BLOCK + tl.arange(0, BLOCK)[None, :]
     x = tl.load(x_ptr + offs)
     tl.store(out_ptr + offs, tl.dot(x, x))
@@ -37,6 +40,7 @@ def dot_kernel(x_ptr, out_ptr, BLOCK: tl.constexpr):
 
 @triton.jit
 def sum_kernel(x_ptr, out_ptr, BLOCK: tl.constexpr):
+    """The sum of BLOCK numbers."""
     tl.store(out_ptr, tl.sum(tl.load(x_ptr + tl.arange(0, BLOCK))))
 
 
