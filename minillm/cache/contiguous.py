@@ -9,6 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from minillm.attention.sdpa import attend
+from minillm.cache.fit import ModelFacts, require_fit
 from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 
@@ -20,6 +22,8 @@ class ContiguousCache:
     that are not whole numbers from 1 up, and InvalidValue when more is appended than was reserved or for another batch;
     nothing already stored is lost.
     """
+
+    is_packed = False  # token ids come as (B, L), one row a text
 
     def __init__(
         self,
@@ -49,11 +53,34 @@ class ContiguousCache:
         """Bytes reserved, filled or not."""
         return 2 * self.k.numel() * self.k.element_size()
 
+    def check(self, model: ModelFacts, token_ids: Tensor) -> None:
+        """Raise InvalidValue when the cache is another model's, for another batch, or has no room for token_ids (B, L)."""
+        layers, texts, _, groups, width = self.k.shape
+        got = (layers, texts, groups, width, self.k.dtype, self.k.device)
+        want = (
+            model.num_layers, token_ids.shape[0], model.num_kv_heads, model.head_dim, model.dtype, model.device,
+        )  # fmt: skip
+        names = "layers, batch, kv_heads, head_dim, dtype and device"
+        require_fit(names, got, want, "make one with model.new_cache(batch)")
+        self._require_room(self.reach(token_ids))
+
+    def positions(self, token_ids: Tensor) -> tuple[int, int]:
+        """token_ids (B, L) -> (start, stop), where the new tokens of every text stand."""
+        return self.length, self.length + token_ids.shape[1]
+
+    def reach(self, token_ids: Tensor) -> int:
+        """How long the longest text is with token_ids (B, L)."""
+        return self.length + token_ids.shape[1]
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
+        """Keep k, v (B, L, G, D) of the new tokens; q (B, L, H, D) -> (B, L, H, D), causal over all that is kept."""
+        keys, values = self.append(layer, k, v)
+        return attend(q, keys, values, causal=True, window=window)
+
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """k, v (B, L, G, D) of the new tokens -> views (B, length + L, G, D) of everything this layer has seen."""
         stop = self.length + k.shape[1]
-        if stop > self.max_length:
-            raise InvalidValue(f"the cache holds {self.max_length} tokens; got {stop}; reserve a larger max_length.")
+        self._require_room(stop)
         if k.shape[0] != self.k.shape[1]:  # one text would be broadcast over all of them
             rule = f"the cache holds {self.k.shape[1]} texts"
             raise InvalidValue(rule_numbers_remedy(rule, str(k.shape[0]), "make one with new_cache(batch=...)"))
@@ -72,6 +99,10 @@ class ContiguousCache:
                 rule_numbers_remedy(f"length must lie in 0 … {self.length}", str(length), "truncate to what is filled")
             )
         self.length = length
+
+    def _require_room(self, stop: int) -> None:
+        if stop > self.max_length:
+            raise InvalidValue(f"the cache holds {self.max_length} tokens; got {stop}; reserve a larger max_length.")
 
     def __repr__(self) -> str:
         N, B, _, G, D = self.k.shape

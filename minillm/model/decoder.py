@@ -15,13 +15,14 @@ from torch import Tensor, nn
 
 from minillm.attention.naive import attention_probabilities
 from minillm.cache.contiguous import ContiguousCache
+from minillm.cache.fit import ModelFacts
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.config import ModelConfig
 from minillm.model.layers import Attention, KVCache, RMSNorm, SwiGLU, rotary_table
 
 
 class DecoderLayer(nn.Module):
-    """x (B, L, C) -> (B, L, C): attention and feed-forward, each normed before and added after."""
+    """x (B, L, C) or packed (T, C) -> the same: attention and feed-forward, each normed before and added after."""
 
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
@@ -38,9 +39,10 @@ class DecoderLayer(nn.Module):
 class Decoder(nn.Module):
     """token_ids (B, L) int64, cache of S − L earlier tokens or None -> logits (B, L, V) in the weights' dtype.
 
+    With a packed cache, token_ids (T,) -> logits (T, V): the new tokens of all its texts, one behind the other.
     One module for Llama, Mistral, Qwen2 and Qwen3; see ModelConfig. Raises InvalidType or InvalidValue, before any work,
-    for ids that are not int64 (B, L) on the model's device, lie outside the vocabulary or would run past
-    `max_position_embeddings`, and for a cache of another model or batch.
+    for ids that are not int64 of that shape on the model's device, lie outside the vocabulary or would run past
+    `max_position_embeddings`, and for a cache of another model or batch, or without room.
     """
 
     def __init__(self, config: ModelConfig):
@@ -81,66 +83,62 @@ class Decoder(nn.Module):
             device=self.device,
         )
 
-    def forward(self, token_ids: Tensor, cache: ContiguousCache | None = None) -> Tensor:
+    def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
         self.check_input(token_ids, cache)
         return self.logits(self.hidden_states(token_ids, cache))
 
-    def hidden_states(self, token_ids: Tensor, cache: ContiguousCache | None = None) -> Tensor:
-        """token_ids (B, L) -> (B, L, C), normed; the cache, if any, grows by L. Input is trusted: see `check_input`."""
-        past = 0 if cache is None else cache.length
-        cos, sin = self.rotary_rows(past, past + token_ids.shape[1])
+    def hidden_states(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
+        """token_ids (B, L) or packed (T,) -> (…, C), normed; the cache, if any, grows. Input is trusted: see `check_input`."""
+        cos, sin = self._rotary_for(token_ids, cache)
         x = self.embed_tokens(token_ids)
         for layer in self.layers:
             x = layer(x, cos, sin, cache)
         if cache is not None:
-            cache.advance(token_ids.shape[1])
+            cache.advance(token_ids.shape[-1])
         return self.norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """hidden (..., C) -> (..., V). Split from `hidden_states` because prefill needs only the last row."""
         return F.linear(hidden, self.embed_tokens.weight) if self.lm_head is None else self.lm_head(hidden)
 
-    def check_input(self, token_ids: Tensor, cache: ContiguousCache | None = None) -> None:
+    def facts(self) -> ModelFacts:
+        """What of this model a cache must match."""
+        c = self.config
+        windows = tuple(c.window_of(layer) for layer in range(c.num_layers))
+        return ModelFacts(c.num_layers, c.num_kv_heads, c.head_dim, self.dtype, self.device, windows)
+
+    def check_input(self, token_ids: Tensor, cache: KVCache | None = None) -> None:
         """Raise InvalidType or InvalidValue when these ids cannot be run."""
-        if not isinstance(token_ids, Tensor) or token_ids.dtype != torch.int64 or token_ids.dim() != 2:
-            got = (
-                f"{tuple(token_ids.shape)} {token_ids.dtype}"
-                if isinstance(token_ids, Tensor)
-                else type(token_ids).__name__
-            )
-            raise InvalidType(
-                rule_numbers_remedy("token_ids must be an int64 tensor (B, L)", got, "use torch.tensor([ids])")
-            )
-        B, L = token_ids.shape
-        if L == 0 or B == 0:
-            raise InvalidValue(
-                rule_numbers_remedy("token_ids needs at least one text and one token", f"{(B, L)}", "add a token")
-            )
+        if cache is not None and not hasattr(cache, "attend"):
+            rule = "cache must be a KV cache, or None"
+            raise InvalidType(rule_numbers_remedy(rule, type(cache).__name__, "make one with model.new_cache(batch)"))
+        _check_ids(token_ids, cache is not None and cache.is_packed)
         if token_ids.device != self.device:
             rule = f"token_ids must be on the model's device, {self.device}"
             raise InvalidValue(rule_numbers_remedy(rule, str(token_ids.device), "move them with .to(model.device)"))
         if cache is not None:
-            self._check_cache(cache, B)
+            cache.check(self.facts(), token_ids)
         low, high = int(token_ids.min()), int(token_ids.max())
         if low < 0 or high >= self.config.vocab_size:
             wrong = low if low < 0 else high
             raise InvalidValue(
                 f"token ids lie in 0 … {self.config.vocab_size - 1}; got {wrong}; encode with this model's own tokenizer."
             )
-        total = L + (0 if cache is None else cache.length)
+        total = token_ids.shape[-1] if cache is None else cache.reach(token_ids)
         if total > self.config.max_position_embeddings:
             limit = self.config.max_position_embeddings
             raise InvalidValue(
                 f"the model was trained on at most {limit} positions; got {total}; shorten the text by {total - limit}."
             )
 
-    def _check_cache(self, cache: ContiguousCache, batch: int) -> None:
-        c, (layers, texts, _, groups, width) = self.config, cache.k.shape
-        got = (layers, texts, groups, width, cache.k.dtype, cache.k.device)
-        want = (c.num_layers, batch, c.num_kv_heads, c.head_dim, self.dtype, self.device)
-        if got != want:
-            rule = f"a cache must have the model's layers, batch, kv_heads, head_dim, dtype and device, {_listed(want)}"
-            raise InvalidValue(rule_numbers_remedy(rule, _listed(got), "make one with model.new_cache(batch)"))
+    def _rotary_for(self, token_ids: Tensor, cache: KVCache | None) -> tuple[Tensor, Tensor]:
+        """cos and sin for the positions of these ids: (L, 1, D) when all rows agree, else (…, 1, D) shaped as the ids."""
+        positions = (0, token_ids.shape[-1]) if cache is None else cache.positions(token_ids)
+        if isinstance(positions, tuple):
+            return self.rotary_rows(*positions)
+        assert cache is not None
+        cos, sin = self.rotary_rows(0, cache.reach(token_ids))
+        return cos[positions], sin[positions]
 
     def rotary_rows(self, start: int, stop: int) -> tuple[Tensor, Tensor]:
         """cos and sin (stop − start, 1, D) for these positions, from a table that doubles when a text outgrows it."""
@@ -158,8 +156,16 @@ class Decoder(nn.Module):
         return table[0][start:stop], table[1][start:stop]
 
 
-def _listed(values: tuple[object, ...]) -> str:
-    return ", ".join(map(str, values))
+def _check_ids(token_ids: Tensor, packed: bool) -> None:
+    """int64 (B, L), or (T,) for a packed cache, and not empty."""
+    shape, remedy = ("(T,)", "torch.tensor(ids)") if packed else ("(B, L)", "torch.tensor([ids])")
+    if not isinstance(token_ids, Tensor) or token_ids.dtype != torch.int64 or token_ids.dim() != 2 - packed:
+        kind = type(token_ids).__name__
+        got = f"{tuple(token_ids.shape)} {token_ids.dtype}" if isinstance(token_ids, Tensor) else kind
+        raise InvalidType(rule_numbers_remedy(f"token_ids must be an int64 tensor {shape}", got, f"use {remedy}"))
+    if token_ids.numel() == 0:
+        rule = "token_ids needs at least one text and one token"
+        raise InvalidValue(rule_numbers_remedy(rule, f"{tuple(token_ids.shape)}", "add a token"))
 
 
 @torch.no_grad()

@@ -14,14 +14,36 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.attention.sdpa import attend
+from minillm.cache.fit import ModelFacts
 from minillm.model.config import ModelConfig, RopeScaling
 
 
 class KVCache(Protocol):
-    """What a layer asks of a cache: keep the new keys and values, hand back all of them."""
+    """What the decoder asks of a cache. Every layer attends once a pass; `advance` then counts what they have written.
 
-    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """k, v (B, L, G, D) -> all keys and values so far (B, S, G, D)."""
+    Token ids are (B, L), one row a text, or (T,) where `is_packed`: the new tokens of all texts one behind the other.
+    """
+
+    is_packed: bool
+
+    def check(self, model: ModelFacts, token_ids: Tensor) -> None:
+        """Raise InvalidValue, before any work, when the cache is another model's or these ids do not fit in."""
+        ...
+
+    def positions(self, token_ids: Tensor) -> tuple[int, int] | Tensor:
+        """Where the new tokens stand in their texts: (start, stop) when all rows agree, else a tensor shaped as the ids."""
+        ...
+
+    def reach(self, token_ids: Tensor) -> int:
+        """How long the longest text is with these ids: a plain int, so that no device has to be waited for."""
+        ...
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
+        """Keep k and v (…, G, D) of the new tokens; q (…, H, D) -> (…, H, D), causal over all that is kept of each text."""
+        ...
+
+    def advance(self, count: int) -> None:
+        """Count `count` tokens a row, or T packed ones, that every layer has just written."""
         ...
 
 
@@ -70,12 +92,12 @@ def rotary_table(length: int, config: ModelConfig) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """x (B, L, heads, D), cos and sin (L, 1, D) -> (B, L, heads, D), each pair (i, i + D/2) turned by its position."""
+    """x (…, heads, D), cos and sin (…, 1, D) -> (…, heads, D), each pair (i, i + D/2) turned by its position."""
     return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 class Attention(nn.Module):
-    """x (B, L, C) -> (B, L, C): project to H query and G key/value heads, rotate, attend, project back.
+    """x (B, L, C) or packed (T, C) -> the same: project to H query and G key/value heads, rotate, attend, project back.
 
     G = H is multi-head attention, G = 1 multi-query (Shazeer, 2019), anything between grouped-query (Ainslie et al., 2023).
     """
@@ -91,26 +113,28 @@ class Attention(nn.Module):
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps) if config.qk_norm else None
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (B, L, C) -> q (B, L, H, D), k (B, L, G, D), v (B, L, G, D), queries and keys already rotated."""
+        """x (…, C) -> q (…, H, D), k (…, G, D), v (…, G, D), queries and keys already rotated."""
         H, G, _ = self.heads
         qkv = self.qkv_proj(x).unflatten(-1, (H + 2 * G, self.head_dim))
-        qk, v = qkv.split((H + G, G), dim=2)
+        qk, v = qkv.split((H + G, G), dim=-2)
         cos, sin = cos.to(qkv.dtype), sin.to(qkv.dtype)
         if self.q_norm is not None and self.k_norm is not None:
-            q, k = qk.split((H, G), dim=2)
+            q, k = qk.split((H, G), dim=-2)
             return rotate(self.q_norm(q), cos, sin), rotate(self.k_norm(k), cos, sin), v
-        q, k = rotate(qk, cos, sin).split((H, G), dim=2)
+        q, k = rotate(qk, cos, sin).split((H, G), dim=-2)
         return q, k, v
 
     def forward(self, x: Tensor, cos: Tensor, sin: Tensor, cache: KVCache | None = None) -> Tensor:
         q, k, v = self.project(x, cos, sin)
-        if cache is not None:
-            k, v = cache.append(self.layer, k, v)
-        return self.o_proj(attend(q, k, v, causal=True, window=self.window).flatten(2))
+        if cache is None:
+            out = attend(q, k, v, causal=True, window=self.window)
+        else:
+            out = cache.attend(self.layer, q, k, v, window=self.window)
+        return self.o_proj(out.flatten(-2))
 
 
 class SwiGLU(nn.Module):
-    """x (B, L, C) -> (B, L, C): down(silu(gate(x)) · up(x)), F wide in the middle (Shazeer, "GLU Variants", 2020)."""
+    """x (…, C) -> (…, C): down(silu(gate(x)) · up(x)), F wide in the middle (Shazeer, "GLU Variants", 2020)."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
