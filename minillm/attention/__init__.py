@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = open_door(
         "naive": "minillm.attention.naive:",
         "naive_attention": "minillm.attention.naive",
         "naive_merge_states": "minillm.attention.merge",
+        "naive_paged_attention": "minillm.attention.naive_paged",
         "sdpa": "minillm.attention.sdpa:",
         "sdpa_attention": "minillm.attention.sdpa",
         "tiled": "minillm.attention.tiled:",

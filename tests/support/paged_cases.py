@@ -1,0 +1,70 @@
+"""Paged caches to ask about: texts scattered over a pool in no order, and everything that is not theirs poisoned."""
+
+from dataclasses import dataclass, field, fields, replace
+from itertools import accumulate, pairwise
+
+import torch
+
+HUGE = 2**31 - 1
+
+
+@dataclass
+class Case:
+    """One call of paged attention, and the texts it is about: `k` and `v` hold each text's (S, G, D) in one piece."""
+
+    q: torch.Tensor
+    k_cache: torch.Tensor
+    v_cache: torch.Tensor
+    block_table: torch.Tensor
+    seq_lens: torch.Tensor
+    query_start_loc: torch.Tensor
+    max_query_len: int
+    k: list = field(default_factory=list)
+    v: list = field(default_factory=list)
+
+    @property
+    def call(self):
+        """The positional arguments."""
+        return tuple(getattr(self, f.name) for f in fields(self)[:7])
+
+    @property
+    def rows(self):
+        return [slice(start, end) for start, end in pairwise(self.query_start_loc.tolist())]
+
+    def but(self, **changes):
+        return replace(self, **changes)
+
+
+def make_case(texts, P=16, H=2, G=1, D=32, dtype=torch.float32, seed=0, spare=3, device="cpu"):
+    """texts of (L, S) -> a Case. Blocks are dealt out in random order; unused blocks and slots hold NaN, unused entries 2**31 - 1."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).to(dtype)
+
+    counts = [-(-S // P) for _, S in texts]
+    num_blocks = sum(counts) + spare
+    order = torch.randperm(num_blocks, generator=generator).int()
+    table = torch.full((len(texts), max(counts, default=0) + 2), HUGE, dtype=torch.int32)
+    k_cache = torch.full((num_blocks, P, G, D), torch.nan, dtype=dtype)
+    v_cache = k_cache.clone()
+    keys, values, taken = [], [], 0
+    for b, (_, S) in enumerate(texts):
+        table[b, : counts[b]] = order[taken : taken + counts[b]]
+        taken += counts[b]
+        slots = slots_of(table[b], S, P)
+        keys.append(random(S, G, D))
+        values.append(random(S, G, D))
+        k_cache.view(-1, G, D)[slots], v_cache.view(-1, G, D)[slots] = keys[-1], values[-1]
+    lengths = [L for L, _ in texts]
+    starts = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32)
+    seq_lens = torch.tensor([S for _, S in texts], dtype=torch.int32)
+    case = Case(random(sum(lengths), H, D), k_cache, v_cache, table, seq_lens, starts, max(lengths, default=0))
+    on_device = {f.name: getattr(case, f.name).to(device) for f in fields(Case)[:6]}
+    return replace(case, **on_device, k=[x.to(device) for x in keys], v=[x.to(device) for x in values])
+
+
+def slots_of(block_ids, length, P):
+    """A text's block ids -> the slot of each of its tokens: block · P + offset."""
+    positions = torch.arange(length)
+    return block_ids[positions // P].long() * P + positions % P
