@@ -1,10 +1,10 @@
 """Triton's interpreter, mended and counted.
 
-Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Four things about it
+Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Five things about it
 need mending before a lesson can lean on it, and one needs adding: it computes bfloat16 on the raw bits (silently wrong up
-to 3.9), its 3.9 release refuses a mask made of a tile and a single truth value, it patches the language again at every
-helper call (most of its running time), its 3.6 release cannot loop to a bound known only at run time under recent NumPy,
-and it does not count what it moves. `mend()` sees to all five, once.
+to 3.9), it gives 0 to masked lanes that nobody gave a value, its 3.9 release refuses a mask made of a tile and a single
+truth value, it patches the language again at every helper call (most of its running time), its 3.6 release cannot loop to
+a bound known only at run time under recent NumPy, and it does not count what it moves. `mend()` sees to all six, once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from minillm.kernels.bfloat16 import mend_bfloat16
 from minillm.measure.chip import on_chip
 from minillm.measure.counters import charge
 
 _lock = threading.RLock()  # the interpreter keeps the running program's index in a global
-
-
-def widen(bits: np.ndarray) -> np.ndarray:
-    """bfloat16 bit patterns (uint16) -> the same numbers in float32: bfloat16 is float32's upper half."""
-    return (bits.astype(np.uint32) << 16).view(np.float32)
-
-
-def narrow(numbers: np.ndarray) -> np.ndarray:
-    """float32 -> bfloat16 bit patterns (uint16), rounded to nearest, ties to even; NaN stays NaN."""
-    numbers = np.ascontiguousarray(numbers, np.float32)
-    bits = numbers.view(np.uint32)
-    rounded = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
-    return np.where(np.isnan(numbers), np.uint16(0x7FC0), rounded)
 
 
 def mend() -> None:
@@ -43,8 +31,9 @@ def mend() -> None:
     with _lock:
         if getattr(interpreter, "_minillm_mended", False):
             return
-        _mend_bfloat16(interpreter, tl)
+        mend_bfloat16(interpreter, tl)
         _mend_scalar_masks(interpreter, tl)
+        _poison_masked_lanes(interpreter, tl)
         _count_traffic(interpreter)
         _patch_once_a_launch(interpreter)
         interpreter._minillm_mended = True  # type: ignore[attr-defined]
@@ -69,74 +58,6 @@ def adopt_language() -> None:
                 setattr(place, name, twin)
 
 
-def _mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
-    builder, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
-
-    def is_bf16(x: Any) -> bool:
-        return x.dtype.scalar == tl.bfloat16
-
-    def as_float32(x: Any) -> Any:
-        return handle(widen(x.data), tl.float32) if is_bf16(x) else x
-
-    def as_bfloat16(x: Any) -> Any:
-        return handle(x.data, tl.int1) if x.data.dtype == bool else handle(narrow(x.data), tl.bfloat16)
-
-    def through_float32(original: Any) -> Any:
-        """Whatever an operation takes in bfloat16 it computes in float32 and rounds once; comparisons stay booleans."""
-
-        @functools.wraps(original)
-        def run(self: Any, *args: Any) -> Any:
-            tensors = [a for a in args if isinstance(a, handle)]
-            if not any(map(is_bf16, tensors)):
-                return original(self, *args)
-            return as_bfloat16(original(self, *[as_float32(a) if isinstance(a, handle) else a for a in args]))
-
-        return run
-
-    def constant(self: Any, value: float) -> Any:
-        return handle(narrow(np.array([value], np.float32)), tl.bfloat16)
-
-    def select(self: Any, condition: Any, left: Any, right: Any) -> Any:
-        return handle(np.where(condition.data, left.data, right.data), right.dtype.scalar)
-
-    numpy_cast = builder.cast_impl
-
-    def cast(original: Any) -> Any:
-        @functools.wraps(original)
-        def run(self: Any, source: Any, target: Any, *rounding: Any) -> Any:
-            if target.scalar == tl.bfloat16:
-                if is_bf16(source):
-                    return source
-                return handle(narrow(source.data.astype(np.float32)), tl.bfloat16)
-            if is_bf16(source):
-                source = as_float32(source)
-                if target.scalar == tl.float32:
-                    return source
-                if target.scalar == tl.float16:  # create_fp_to_fp cuts bits off, and has no infinities
-                    return numpy_cast(self, source, target)
-                return original(self, source, target, *rounding)
-            return original(self, source, target, *rounding)
-
-        return run
-
-    def dot(original: Any) -> Any:
-        @functools.wraps(original)
-        def run(self: Any, a: Any, b: Any, accumulator: Any, *rest: Any) -> Any:
-            *batch, m, k = a.data.shape
-            charge(flops=2 * int(np.prod(batch, dtype=np.int64)) * m * k * b.data.shape[-1])
-            return original(self, as_float32(a), as_float32(b), accumulator, *rest)
-
-        return run
-
-    for name in ("binary_op", "unary_op", "ternary_op"):
-        setattr(builder, name, through_float32(getattr(builder, name)))
-    builder.get_bf16 = constant
-    builder.create_select = select
-    builder.cast_impl = cast(builder.cast_impl)
-    builder.create_fp_to_fp = cast(builder.create_fp_to_fp)
-    builder.create_dot = dot(builder.create_dot)
-
-
 def _mend_scalar_masks(interpreter: ModuleType, tl: ModuleType) -> None:
     """One truth value spread over a tile stays a truth value: it came out as int32, which 3.9 refuses as a mask."""
     builder = interpreter.InterpreterBuilder
@@ -152,10 +73,34 @@ def _mend_scalar_masks(interpreter: ModuleType, tl: ModuleType) -> None:
     builder.create_splat = spread
 
 
+def _poison_masked_lanes(interpreter: ModuleType, tl: ModuleType) -> None:
+    """A lane that the mask holds back and `other` does not fill is undefined. For floats that is shown as NaN, not as 0.
+
+    Whole numbers stay 0: they are mostly addresses, and a wild one would end the process instead of teaching anything. So
+    do floats of 8 bits, whose NaN the interpreter takes for a number.
+    """
+    builder, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
+    load = builder.create_masked_load
+    poisons = {tl.float16: np.nan, tl.float32: np.nan, tl.float64: np.nan, tl.bfloat16: 0x7FC0}
+
+    @functools.wraps(load)
+    def poisoned_load(self: Any, pointers: Any, mask: Any, other: Any, *rest: Any, **options: Any) -> Any:
+        kind = pointers.get_element_ty()
+        if other is None and kind in poisons:
+            lanes = np.full(pointers.data.shape, poisons[kind], interpreter._get_np_dtype(kind))
+            other = handle(lanes, kind)
+        return load(self, pointers, mask, other, *rest, **options)
+
+    builder.create_masked_load = poisoned_load
+
+
 def _count_traffic(interpreter: ModuleType) -> None:
-    """Charge every load and store with the elements its mask lets through; unmasked and descriptor forms end up here too."""
+    """Charge every load and store with the elements its mask lets through, and every dot with its FLOPs as issued.
+
+    Unmasked and descriptor forms end up here too.
+    """
     builder = interpreter.InterpreterBuilder
-    load, store = builder.create_masked_load, builder.create_masked_store
+    load, store, dot = builder.create_masked_load, builder.create_masked_store, builder.create_dot
 
     def width(pointers: Any) -> int:
         return max(1, pointers.get_element_ty().primitive_bitwidth // 8)
@@ -171,6 +116,12 @@ def _count_traffic(interpreter: ModuleType) -> None:
         charge(bytes_stored=let_through(pointers, mask) * width(pointers))
         return store(self, pointers, value, mask, *rest, **options)
 
+    def counted_dot(self: Any, a: Any, b: Any, *rest: Any) -> Any:
+        *batch, m, k = a.data.shape
+        charge(flops=2 * int(np.prod(batch, dtype=np.int64)) * m * k * b.data.shape[-1])
+        return dot(self, a, b, *rest)
+
+    builder.create_dot = counted_dot
     builder.create_masked_load = counted_load
     builder.create_masked_store = counted_store
 

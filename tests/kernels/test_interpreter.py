@@ -12,7 +12,7 @@ pytest.importorskip("triton")
 
 import minillm as ml
 from minillm.kernels import mode
-from minillm.kernels.interpreter import narrow, widen
+from minillm.kernels.bfloat16 import narrow, widen
 from minillm.kernels.runtime import tl, triton
 
 pytestmark = pytest.mark.skipif(mode().name != "interpreter", reason="asks the interpreter")
@@ -79,6 +79,13 @@ def sum_in_tiles(x_ptr, out_ptr, N, BLOCK: tl.constexpr):
         offs = start + tl.arange(0, BLOCK)
         total += tl.load(x_ptr + offs, mask=offs < N, other=0.0)
     tl.store(out_ptr + tl.program_id(0), tl.sum(total, 0))
+
+
+@triton.jit
+def copy_tile(x_ptr, out_ptr, N, BLOCK: tl.constexpr, FILL: tl.constexpr):
+    offs = tl.arange(0, BLOCK)
+    x = tl.load(x_ptr + offs, mask=offs < N, other=1) if FILL else tl.load(x_ptr + offs, mask=offs < N)
+    tl.store(out_ptr + offs, x.to(out_ptr.dtype.element_ty))
 
 
 @triton.jit
@@ -301,3 +308,18 @@ def test_every_kind_of_number_is_covered():
     x = awkward()
     kinds = (x.isnan(), x.isinf(), x == 0, (x != 0) & (x.abs() < torch.finfo(torch.float32).tiny), x.isfinite())
     assert all(kind.any() for kind in kinds) and len(x) == 4096
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_masked_lane_without_a_value_is_shown_as_nan(dtype):
+    x, out = torch.full((8,), 3.0).to(dtype), torch.zeros(8)
+    copy_tile[(1,)](x, out, 5, BLOCK=8, FILL=False)
+    assert out[:5].tolist() == [3.0] * 5 and out[5:].isnan().all()
+    copy_tile[(1,)](x, out, 5, BLOCK=8, FILL=True)
+    assert out.tolist() == [3.0] * 5 + [1.0] * 3
+
+
+def test_a_masked_address_without_a_value_stays_zero():
+    out = torch.full((8,), -1.0)
+    copy_tile[(1,)](torch.arange(1, 9), out, 5, BLOCK=8, FILL=False)
+    assert out.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0]
