@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = open_door(
     {
         "attention": "minillm.attention:",
         "backends": "minillm.attention",
+        "cache": "minillm.cache:",
         "count": "minillm.measure",
         "kernels": "minillm.kernels:",
         "lab": "minillm.lab:",
