@@ -1,5 +1,14 @@
-"""KV caches: what a decoder keeps of the tokens it has already seen."""
+"""KV caches: what a decoder keeps of the tokens it has already seen, and who shares it with whom."""
 
 from minillm._doors import open_door
 
-__getattr__, __dir__, __all__ = open_door(__name__, {"ContiguousCache": "minillm.cache.contiguous"})
+__getattr__, __dir__, __all__ = open_door(
+    __name__,
+    {
+        "ContiguousCache": "minillm.cache.contiguous",
+        "BlockPool": "minillm.cache.block_pool",
+        "OutOfBlocks": "minillm.cache.block_pool",
+        "PoolSnapshot": "minillm.cache.block_pool",
+        "BlockTable": "minillm.cache.block_table",
+    },
+)
