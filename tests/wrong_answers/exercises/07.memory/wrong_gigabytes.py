@@ -1,0 +1,8 @@
+"""Answers in gigabytes."""
+
+LAYER = "values"
+
+
+def answer(billions, config, batch, length, weight_bytes=2, cache_bytes=2):
+    numbers = 2 * config.num_layers * config.num_kv_heads * config.head_dim * batch * length
+    return billions * weight_bytes, numbers * cache_bytes / 1e9
