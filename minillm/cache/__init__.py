@@ -10,5 +10,7 @@ __getattr__, __dir__, __all__ = open_door(
         "OutOfBlocks": "minillm.cache.block_pool",
         "PoolSnapshot": "minillm.cache.block_pool",
         "BlockTable": "minillm.cache.block_table",
+        "PrefixCache": "minillm.cache.prefix",
+        "RadixCache": "minillm.cache.radix",
     },
 )

@@ -168,7 +168,11 @@ class BlockPool:
         for block in blocks:
             if not self._ref_counts[block]:
                 numbers = f"block {block}, which has no reference"
-                raise InvalidValue(rule_numbers_remedy("a block must be in use", numbers, "take it first, and give each reference back once"))
+                raise InvalidValue(
+                    rule_numbers_remedy(
+                        "a block must be in use", numbers, "take it first, and give each reference back once"
+                    )
+                )
         return blocks
 
     def snapshot(self) -> PoolSnapshot:
