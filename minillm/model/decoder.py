@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from minillm.attention.naive import attention_probabilities
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.fit import ModelFacts
+from minillm.cache.ring import RingCache
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.config import ModelConfig
 from minillm.model.layers import Attention, KVCache, RMSNorm, SwiGLU, rotary_table
@@ -79,6 +80,29 @@ class Decoder(nn.Module):
             c.max_position_embeddings if max_length is None else max_length,
             c.num_kv_heads,
             c.head_dim,
+            dtype=self.dtype,
+            device=self.device,
+        )
+
+    def new_ring_cache(self, batch: int = 1, max_length: int | None = None, *, slack: int = 0) -> RingCache:
+        """An empty cache for `batch` texts that keeps, where a layer slides, only its window and `slack` tokens before it.
+
+        `max_length` is for layers that see everything, if any (default: all the model can see). Raises InvalidValue for a
+        model without a window.
+        """
+        c = self.config
+        if c.sliding_window is None or not c.sliding_layers:
+            rule = "a ring is for a model with a sliding window"
+            raise InvalidValue(rule_numbers_remedy(rule, f"a {c.family} model with none", "use new_cache"))
+        return RingCache(
+            c.num_layers,
+            batch,
+            c.num_kv_heads,
+            c.head_dim,
+            window=c.sliding_window,
+            sliding_layers=c.sliding_layers,
+            max_length=c.max_position_embeddings if max_length is None else max_length,
+            slack=slack,
             dtype=self.dtype,
             device=self.device,
         )
