@@ -15,10 +15,12 @@ _NAMES = {
     "flash_attention": "minillm.kernels.flash_attention",
     "flash_attention_varlen": "minillm.kernels.flash_attention_varlen",
     "flash_backward": "minillm.kernels.flash_backward",
+    "flash_decode": "minillm.kernels.flash_decode",
     "inspect": "minillm.kernels.inspect:",
     "matmul": "minillm.kernels.matmul",
     "merge_states": "minillm.kernels.merge_states",
     "mode": "minillm.kernels.runtime",
+    "paged_attention": "minillm.kernels.paged_attention",
     "softmax": "minillm.kernels.softmax",
 }
 __getattr__, __dir__, __all__ = open_door(__name__, _NAMES)

@@ -55,6 +55,12 @@ def _flash_backward(example: Example) -> Call:
     return partial(flash_backward, torch.empty_like(q), q, k, v, torch.empty_like(q), lse, causal=example.causal)
 
 
+def _flash_decode(example: Example) -> Call:
+    """One new token for each of 4 texts in a slab of 8192: few programs, so their keys are split and merged."""
+    q, k = example.empty(4, 32, example.head_dim), example.empty(4, 8192, 8, example.head_dim)
+    return partial(kernels.flash_decode, q, k, torch.empty_like(k), example.empty(4, dtype=torch.int32))
+
+
 def _merge_states(example: Example) -> Call:
     q, _, _ = example.qkv()
     lse = example.empty(4, 32, 4096, dtype=torch.float32)
@@ -73,6 +79,7 @@ NAMED_CALLS: dict[str, Callable[[Example], Call]] = {
     "flash_attention": _flash_attention,
     "flash_attention_varlen": _flash_attention_varlen,
     "flash_backward": _flash_backward,
+    "flash_decode": _flash_decode,
     "merge_states": _merge_states,
     "softmax": _softmax,
     "matmul": _matmul,

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = open_door(
         "backends": "minillm.attention.table",
         "naive": "minillm.attention.naive:",
         "naive_attention": "minillm.attention.naive",
+        "naive_decode": "minillm.attention.naive_decode",
         "naive_merge_states": "minillm.attention.merge",
         "naive_paged_attention": "minillm.attention.naive_paged",
         "sdpa": "minillm.attention.sdpa:",
@@ -26,6 +27,7 @@ __getattr__, __dir__, __all__ = open_door(
         "tiled": "minillm.attention.tiled:",
         "tiled_attention": "minillm.attention.tiled",
         "tiled_attention_backward": "minillm.attention.tiled_backward",
+        "tiled_decode": "minillm.attention.tiled_decode",
     },
 )
 

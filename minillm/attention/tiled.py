@@ -53,7 +53,7 @@ class TileVisit:
 
 
 @dataclass(frozen=True)
-class _Options:
+class TileOptions:
     causal: bool
     window: int | None
     softcap: float
@@ -89,7 +89,7 @@ def tiled_attention(
     require_whole(block_l=block_l, block_s=block_s)
     (B, L, H, D), G = q.shape, k.shape[2]
     q, scale = fold_scale(q, scale)
-    options = _Options(causal, window, softcap, scale, block_l, block_s, record)
+    options = TileOptions(causal, window, softcap, scale, block_l, block_s, record)
     state = torch.float64 if q.dtype == torch.float64 else torch.float32
     out = torch.empty(B, L, H, D, dtype=q.dtype, device=q.device)
     lse = torch.empty(B, H, L, dtype=state, device=q.device)
@@ -112,7 +112,7 @@ def attend_rows(
     lse: Tensor,
     sink: Tensor | None,
     place: tuple[int, int, int],
-    options: _Options,
+    options: TileOptions,
 ) -> None:
     """One block of queries of one head: q, out (L, D), k, v (S, D), lse (L,), sink (1,); `place` is (b, h, q_tile)."""
     (L, D), S, q_tile = q.shape, k.shape[0], place[2]
@@ -151,7 +151,7 @@ def attend_tile(
     s_tile: int,
     positions: Tensor,
     masked: bool,
-    options: _Options,
+    options: TileOptions,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """acc (block_l, block_d), l and m (block_l,), and the tile of keys that starts at `s_tile` -> the three after it."""
     S, block_s = k.shape[0], options.block_s
@@ -186,7 +186,7 @@ def fold_scale(q: Tensor, scale: float | None) -> tuple[Tensor, float]:
     return (-q, -float(scale)) if scale < 0 else (q * 0, 1.0)
 
 
-def _visible(offs_s: Tensor, positions: Tensor, S: int, options: _Options) -> Tensor:
+def _visible(offs_s: Tensor, positions: Tensor, S: int, options: TileOptions) -> Tensor:
     """Which keys (block_s,) the queries at `positions` (block_l,) may see: bool (block_l, block_s)."""
     visible = (offs_s < S)[None, :].expand(len(positions), -1)
     if options.causal:
@@ -205,7 +205,7 @@ def _visit(
     s_tile: int,
     masked: bool,
     rows: int,
-    options: _Options,
+    options: TileOptions,
 ) -> TileVisit:
     keys = min(options.block_s, k.shape[0] - s_tile)
     with torch.no_grad():

@@ -16,7 +16,15 @@ from minillm.measure.attention_cost import (
     visible_pairs,
 )
 from minillm.measure.backward_cost import BackwardCost, backward_cost, delta_cost, dkdv_cost, dq_cost
+from minillm.measure.decode_cost import (
+    DecodeCost,
+    flash_decode_cost,
+    merge_splits_cost,
+    per_head_decode_cost,
+    split_decode_cost,
+)
 from minillm.measure.kernel_cost import MatmulCost, matmul_cost, softmax_bytes
+from minillm.measure.memory import MemoryEstimate, estimate_memory
 from minillm.measure.model_cost import (
     decode_flops_per_token,
     matrix_parameters,
@@ -37,7 +45,9 @@ __all__ = [
     "AttentionFlops",
     "BackwardCost",
     "Bytes",
+    "DecodeCost",
     "MatmulCost",
+    "MemoryEstimate",
     "Step",
     "arithmetic_intensity",
     "attention_bytes",
@@ -47,18 +57,23 @@ __all__ = [
     "delta_cost",
     "dkdv_cost",
     "dq_cost",
+    "estimate_memory",
+    "flash_decode_cost",
     "ideal_attention_bytes",
     "kv_cache_bytes",
     "matmul_cost",
     "matrix_parameters",
+    "merge_splits_cost",
     "naive_attention_steps",
     "parameter_count",
     "peak_bytes",
+    "per_head_decode_cost",
     "prefill_flops",
     "ridge_point",
     "roofline_time",
     "score_bytes",
     "softmax_bytes",
+    "split_decode_cost",
     "textbook_attention_steps",
     "visible_pairs",
     "weight_bytes",
