@@ -1,0 +1,10 @@
+"""Takes each text's pages, and cuts the last."""
+
+import torch
+
+
+def answer(cache, block_table, seq_lens):
+    P, texts = cache.shape[1], [cache[:0].flatten(0, 1)]
+    for row, length in zip(block_table, seq_lens.tolist(), strict=True):
+        texts.append(cache[row[: -(-length // P)]].flatten(0, 1)[:length])
+    return torch.cat(texts)

@@ -1,0 +1,3 @@
+"""The package's own pool."""
+
+from minillm.cache import BlockPool as answer
