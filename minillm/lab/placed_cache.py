@@ -32,6 +32,14 @@ class Place(Protocol):
         """`count` tokens have been written."""
         ...
 
+    def truncate(self, length: int) -> None:
+        """Forget what lies behind the first `length` tokens."""
+        ...
+
+    def reset(self) -> None:
+        """Forget everything."""
+        ...
+
 
 class PlacedCache:
     """Keys and values (N, 1, S_max, G, D) of one text for `model`, in zeroed memory; `place` keeps the books.
