@@ -22,6 +22,8 @@ __getattr__, __dir__, __all__ = open_door(
         "naive_decode": "minillm.attention.naive_decode",
         "naive_merge_states": "minillm.attention.merge",
         "naive_paged_attention": "minillm.attention.naive_paged",
+        "paged": "minillm.attention.paged:",
+        "paged_attention": "minillm.attention.paged",
         "sdpa": "minillm.attention.sdpa:",
         "sdpa_attention": "minillm.attention.sdpa",
         "tiled": "minillm.attention.tiled:",

@@ -115,9 +115,7 @@ def attend_paged_exactly(
     return out, lse
 
 
-def _attend_piece(
-    q: Tensor, pages: Pages, piece: Piece, plan: PagedPlan, options: Options, scratch: Scratch
-) -> Tensor:
+def _attend_piece(q: Tensor, pages: Pages, piece: Piece, plan: PagedPlan, options: Options, scratch: Scratch) -> Tensor:
     """q (n, H, D) of the piece's texts -> (n, H, D)."""
     text, slot = piece.texts[0], piece.slot
     if slot is not None:

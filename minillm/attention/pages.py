@@ -62,7 +62,9 @@ class Scratch:
 
 def view_pages(pages: Pages, first_slot: int, count: int) -> tuple[Tensor, Tensor]:
     """-> k and v (count, G, D) of `count` slots in a row, where they lie: nothing is copied."""
-    return pages.k.flatten(0, 1)[first_slot : first_slot + count], pages.v.flatten(0, 1)[first_slot : first_slot + count]
+    return pages.k.flatten(0, 1)[first_slot : first_slot + count], pages.v.flatten(0, 1)[
+        first_slot : first_slot + count
+    ]
 
 
 def fetch_pages(pages: Pages, block_ids: Tensor, dtype: torch.dtype, scratch: Scratch) -> tuple[Tensor, Tensor]:
@@ -99,5 +101,7 @@ def widen_float8(raw: Tensor) -> Tensor:
     A byte's exponent and fraction, moved up by 7 bits, are those of a float16 that is 2**8 times too small, subnormals
     included. Torch converts one number at a time; these are five steps over whole vectors, about ten times as fast.
     """
-    bits = raw.to(torch.int16).bitwise_left_shift_(7).bitwise_and_(~0x4000)  # the sign is in bit 15, its copy in 14 goes
+    bits = (
+        raw.to(torch.int16).bitwise_left_shift_(7).bitwise_and_(~0x4000)
+    )  # the sign is in bit 15, its copy in 14 goes
     return bits.view(torch.float16).to(torch.float32).mul_(256.0)
