@@ -184,7 +184,7 @@ def serve(memory: Memory, texts: Sequence[Text]) -> Day:
     If a text inside cannot grow, the one that came last is sent back to the head of the queue, as engines do; what it
     has written is kept, and read again when it comes back. Raises InvalidValue for a text that the empty memory cannot hold.
     """
-    waiting, inside = deque(texts), []
+    waiting, inside = deque(texts), list[Text]()
     length = {text.name: text.prompt for text in texts}
     moments, sent_away, read_again = [], 0, 0
     while waiting or inside:

@@ -29,22 +29,25 @@ class Beside:
         self.store, self.rows, self.story = store, dict[str, list[Tensor]](), list[str]()
         self.draw = inputs.generator(purpose)
 
-    def append(self, name: str, count: int = 1) -> None:
+    def append(self, name: str, count: int = 1) -> Beside:
         self.story.append(f"{name} +{count}")
         for _ in range(count):
             row = torch.randn(D, generator=self.draw)
             self.store.append(name, row.clone())
             self.rows.setdefault(name, []).append(row)
+        return self
 
-    def fork(self, name: str, new: str) -> None:
+    def fork(self, name: str, new: str) -> Beside:
         self.story.append(f"fork {name} as {new}")
         self.store.fork(name, new)
         self.rows[new] = list(self.rows[name])
+        return self
 
-    def finish(self, name: str) -> None:
+    def finish(self, name: str) -> Beside:
         self.story.append(f"finish {name}")
         self.store.finish(name)
         del self.rows[name]
+        return self
 
     def differs(self) -> Finding | None:
         """The first text whose attention is not what its own rows give, or None."""
@@ -68,7 +71,7 @@ def _case(name: str, meaning: str, work: Callable[[Beside], None], num_blocks: i
 
 
 def _whole_page(t: Beside) -> None:
-    t.append("ann", 4), t.append("bob", 8)
+    t.append("ann", 4).append("bob", 8)
 
 
 def _tail(t: Beside) -> None:
@@ -76,19 +79,19 @@ def _tail(t: Beside) -> None:
 
 
 def _used_before(t: Beside) -> None:
-    t.append("ann", 8), t.finish("ann"), t.append("bob", 1), t.append("cem", 6)
+    t.append("ann", 8).finish("ann").append("bob", 1).append("cem", 6)
 
 
 def _fork_whole(t: Beside) -> None:
-    t.append("ann", 8), t.fork("ann", "bob"), t.append("bob", 4), t.append("ann", 4)
+    t.append("ann", 8).fork("ann", "bob").append("bob", 4).append("ann", 4)
 
 
 def _fork_writes(t: Beside) -> None:
-    t.append("ann", 6), t.fork("ann", "bob"), t.append("bob", 1), t.append("ann", 2)
+    t.append("ann", 6).fork("ann", "bob").append("bob", 1).append("ann", 2)
 
 
 def _first_writes(t: Beside) -> None:
-    t.append("ann", 6), t.fork("ann", "bob"), t.append("ann", 1)
+    t.append("ann", 6).fork("ann", "bob").append("ann", 1)
 
 
 def _three_forks(t: Beside) -> None:
@@ -101,11 +104,11 @@ def _three_forks(t: Beside) -> None:
 
 
 def _reader_stays(t: Beside) -> None:
-    t.append("ann", 8), t.fork("ann", "bob"), t.finish("ann"), t.append("cem", 8), t.append("dora", 8)
+    t.append("ann", 8).fork("ann", "bob").finish("ann").append("cem", 8).append("dora", 8)
 
 
 def _fork_leaves(t: Beside) -> None:
-    t.append("ann", 7), t.fork("ann", "bob"), t.finish("bob"), t.append("cem", 12), t.append("ann", 2)
+    t.append("ann", 7).fork("ann", "bob").finish("bob").append("cem", 12).append("ann", 2)
 
 
 def _day(call: LearnerCall) -> Finding | None:
@@ -133,18 +136,18 @@ def _forks_take_nothing(t: Beside) -> None:
 
 
 def _last_owner_writes(t: Beside) -> None:
-    t.append("ann", 10), t.fork("ann", "bob"), t.finish("ann"), t.append("bob", 2)
+    t.append("ann", 10).fork("ann", "bob").finish("ann").append("bob", 2)
 
 
 def _pages_come_back(t: Beside) -> None:
     for _ in range(5):
-        t.append("ann", 10), t.fork("ann", "bob"), t.fork("bob", "cem")
+        t.append("ann", 10).fork("ann", "bob").fork("bob", "cem")
         for name in ("bob", "ann", "cem"):
             t.finish(name)
 
 
 def _one_copy(t: Beside) -> None:
-    t.append("ann", 7), t.fork("ann", "bob"), t.append("bob", 1), t.append("ann", 1)
+    t.append("ann", 7).fork("ann", "bob").append("bob", 1).append("ann", 1)
 
 
 def _methods(call: LearnerCall) -> Finding | bool | None:

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = open_door(
         "next_token": "minillm.lab.widgets.next_tokens",
         "next_token_cost": "minillm.lab.widgets.token_cost",
         "online_softmax": "minillm.lab.widgets.softmax_steps",
+        "pool_explorer": "minillm.lab.widgets.pool_steps",
         "program_ids": "minillm.lab.widgets.program_map",
         "tile_explorer": "minillm.lab.widgets.tile_map",
     },

@@ -35,7 +35,7 @@ class answer:
         self.texts[new] = list(ids), length
 
     def attend(self, name, q):
-        ids, length = self.texts[name]
+        ids, _ = self.texts[name]
         rows = self.pages[ids].flatten(0, 1)
         return (rows @ q).softmax(0) @ rows
 

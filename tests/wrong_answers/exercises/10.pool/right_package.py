@@ -1,3 +1,5 @@
 """The package's own pool."""
 
-from minillm.cache import BlockPool as answer
+from minillm.cache import BlockPool
+
+answer = BlockPool
