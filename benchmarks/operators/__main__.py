@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from journal import Journal
 from plan import Case, cpu_plan, gpu_plan
+from targets import verdicts
 from trial import OPERATORS, GpuWatch, ProcessorWatch, left_out, try_case
 
 from minillm.measure.hardware import measure_this_machine
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if journal.record is None:
         sys.exit("nothing could be timed, so there is no record")
+    for verdict in verdicts(journal.record):
+        print(verdict)
     saved = f"; recorded in {journal.path.name}" if journal.path else ""
     print(f"{len(journal.rows)} rows measured, {len(journal.untimed)} not timed{saved}")
 

@@ -18,6 +18,12 @@ MATMULS = ("triton naive", "triton grouped", "triton persistent", "torch")
 FLEX_LENGTHS = {64: (4096,), 128: (1024, 4096, 16_384), 256: (4096,)}
 QUICK_FLEX_LENGTHS = {128: (8192,)}
 ATTENTIONS = ("triton", "torch flash", "torch cudnn", "torch efficient")
+# The batch and the length that decoding's numbers are asked for, and one text so long that it must be cut to fill a GPU.
+DECODE, LONE_DECODE = (32, 8192), (1, 32_768)
+DECODERS = ("triton", "torch gqa", "torch rows")
+SPLITS = (1, 2, 4, 8, 16, 32, 64, 128)
+BLOCK_SIZES = (64, 16, 256)
+PAGED = ("triton", "triton contiguous", "torch varlen", "torch gather")
 
 
 @dataclass(frozen=True)
@@ -51,12 +57,12 @@ def attention_shape(batch: int, length: int, heads: tuple[int, int], head_dim: i
 def gpu_plan(quick: bool = False) -> list[Case]:
     """Everything a GPU is asked; with `quick`, what the first look needs: two lengths, one product, one of each the rest."""
     lengths = QUICK_LENGTHS if quick else LENGTHS
-    cases = [*_matmuls(quick), *_softmaxes(quick)]
+    cases = [*_matmuls(quick), *_softmaxes(quick), *_decodes(quick), *_paged(quick), *_writes(quick)]
     for head_dim in (128, 64):
         cases += _forward(head_dim, lengths, quick)
         if head_dim == 128 or not quick:
             cases += [*_backward(head_dim, quick), *_varlen(head_dim, quick)]
-    return [*cases, *_forward(256, lengths, quick)]
+    return [*cases, *_forward(256, lengths, quick), *_decode_sweeps(quick)]
 
 
 def _matmuls(quick: bool) -> Iterator[Case]:
@@ -100,6 +106,73 @@ def _backward(head_dim: int, quick: bool) -> Iterator[Case]:
                 yield Case("attention_backward", shape, "bfloat16", ATTENTIONS, {"causal": causal})
 
 
+def decode_shape(batch: int, length: int, kv_heads: int = 8, head_dim: int = 128) -> dict[str, int]:
+    """B, S, G, D -> the shape of one new token for each of B texts, with 32 query heads."""
+    return {"B": batch, "S": length, "H": 32, "G": kv_heads, "D": head_dim}
+
+
+def _decodes(quick: bool) -> Iterator[Case]:
+    """The two sizes that targets are set for; then heads shared by all, by groups and by none, as two kernels see them."""
+    rivals = (
+        "torch gqa flash",
+        "torch gqa cudnn",
+        "torch rows flash",
+        "torch rows cudnn",
+        "torch varlen",
+        "torch flex",
+    )
+    yield Case("decode", decode_shape(*DECODE), "bfloat16", (*DECODERS, *rivals, "triton per head"))
+    yield Case("decode", decode_shape(*LONE_DECODE), "bfloat16", (*DECODERS, *rivals))
+    for kv_heads in () if quick else (32, 1):
+        yield Case("decode", decode_shape(*DECODE, kv_heads), "bfloat16", (*DECODERS, "triton per head"))
+
+
+def _paged(quick: bool) -> Iterator[Case]:
+    """Decoding out of blocks of several sizes, one in 8 bits; then prompts whole, and the last part of a long one."""
+    for block_size in BLOCK_SIZES[: 2 if quick else None]:
+        yield _paged_case("paged_decode", *DECODE, 1, block_size)
+    if not quick:
+        yield _paged_case("paged_decode", *LONE_DECODE, 1, 64)
+        yield _paged_case("paged_decode", *DECODE, 1, 64, ("triton", "torch gather"), {"cache": "int8"})
+    for batch, queries, length in ((4, 4096, 4096), (4, 512, 8192))[: 1 if quick else None]:
+        for block_size in BLOCK_SIZES[: 1 if quick else None]:
+            yield _paged_case("paged_prefill", batch, length, queries, block_size)
+
+
+def _paged_case(
+    operator: str, batch: int, length: int, queries: int, block_size: int, contestants: tuple[str, ...] = PAGED,
+    options: Mapping[str, bool | str] | None = None,
+) -> Case:  # fmt: skip
+    shape = decode_shape(batch, length) | {"L": queries, "P": block_size}
+    return Case(operator, shape, "bfloat16", contestants, options or {})
+
+
+def _writes(quick: bool) -> Iterator[Case]:
+    for block_size in BLOCK_SIZES[: 1 if quick else 2]:
+        shape = {"T": TOKENS, "G": 8, "D": 128, "P": block_size}
+        fused = ("triton", "triton in two", "torch", "torch compiled")
+        yield Case("rotary_write", {"H": 32} | shape, "bfloat16", fused)
+        yield Case("kv_write", shape, "bfloat16", ("triton", "torch"))
+
+
+def _decode_sweeps(quick: bool) -> Iterator[Case]:
+    """One text: every number of runs at one length, and every length; then many texts of uneven lengths, and other widths."""
+    if quick:
+        return
+    runs = tuple(f"triton {splits} splits" for splits in SPLITS)
+    for length in (LONE_DECODE[1], 4096, 131_072):
+        yield Case("decode", decode_shape(1, length), "bfloat16", (*runs, "triton", "torch gqa"), {"sweep": "splits"})
+    for length in (512, 1024, 2048, 8192, 16_384, 65_536):
+        yield Case("decode", decode_shape(1, length), "bfloat16", DECODERS)
+    for batch, head_dim in ((32, 128), (32, 64), (8, 128), (256, 128)):
+        lengths = {"lengths": "uneven"} if (batch, head_dim) == (32, 128) else {}
+        length = DECODE[1] * DECODE[0] // max(batch, 32)
+        yield Case("decode", decode_shape(batch, length, 8, head_dim), "bfloat16", DECODERS, lengths)
+    yield _paged_case(
+        "paged_decode", *DECODE, 1, 16, ("triton", "triton contiguous", "torch gather"), {"lengths": "uneven"}
+    )
+
+
 def cpu_plan(quick: bool = False) -> list[Case]:
     """What a processor can honestly be asked in seconds: attention in torch, small. Interpreted kernels are named, not timed."""
     everyone = ("naive", "tiled", "sdpa", "triton", "torch")
@@ -112,6 +185,22 @@ def cpu_plan(quick: bool = False) -> list[Case]:
     for length in () if quick else (512, 2048):
         shape = {"B": 8, "L": 1, "S": length, "H": 8, "G": 2, "D": 64}
         cases.append(Case("attention", shape, "float32", decoders, {"causal": True}))
+    cases += _cpu_caches(quick)
     cases.append(Case("softmax", {"M": 1024, "N": 1000}, "float32", ("triton", "triton online", "torch")))
     cases.append(Case("matmul", {"M": 512, "N": 512, "K": 512}, "float32", MATMULS))
     return cases
+
+
+def _cpu_caches(quick: bool) -> Iterator[Case]:
+    """A decode step of eight texts out of a slab and out of blocks; the rest of a prompt; and what a prompt writes."""
+    shape = {"B": 8, "S": 2048, "H": 8, "G": 2, "D": 64}
+    paged = ("sdpa", "triton", "torch gather")
+    yield Case("decode", shape, "float32", DECODERS)
+    for block_size in (16,) if quick else (16, 64):
+        yield Case("paged_decode", shape | {"L": 1, "P": block_size}, "float32", paged)
+    if not quick:
+        yield Case("paged_decode", shape | {"L": 1, "P": 16}, "float32", paged, {"lengths": "uneven"})
+        yield Case("paged_prefill", shape | {"B": 2, "L": 256, "S": 1024, "P": 16}, "float32", paged)
+    written = {"T": 4096, "G": 2, "D": 64, "P": 16}
+    yield Case("kv_write", written, "float32", ("triton", "torch"))
+    yield Case("rotary_write", {"H": 8} | written, "float32", ("triton", "torch"))

@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import cache_writes
+import decode_attention
 import dense_attention
 import matrix_product
 import packed_attention
+import paged_reads
 import row_softmax
 import torch
 from plan import Case
@@ -29,17 +32,23 @@ Call = Callable[[], object]
 class Operator:
     """How an operator is tried: its operands, a contestant's call on them, the truth, and (FLOPs, bytes)."""
 
-    operands: Callable[..., tuple[torch.Tensor, ...]]
+    operands: Callable[..., tuple[torch.Tensor | None, ...]]
     call: Callable[..., Call]
     truth: Callable[..., list[Sample]]
     price: Callable[[Case, int], tuple[int | None, int]]
 
 
 _DENSE, _PACKED, _ROWS, _PRODUCT = dense_attention, packed_attention, row_softmax, matrix_product
+_DECODE, _PAGED, _WRITES = decode_attention, paged_reads, cache_writes
 OPERATORS = {
     "attention": Operator(_DENSE.operands, _DENSE.forward_call, _DENSE.forward_truth, _DENSE.forward_cost),
     "attention_backward": Operator(_DENSE.operands, _DENSE.backward_call, _DENSE.backward_truth, _DENSE.backward_cost),
     "attention_varlen": Operator(_PACKED.operands, _PACKED.call, _PACKED.truth, _PACKED.price),
+    "decode": Operator(_DECODE.operands, _DECODE.call, _DECODE.truth, _DECODE.price),
+    "paged_decode": Operator(_PAGED.operands, _PAGED.call, _PAGED.truth, _PAGED.price),
+    "paged_prefill": Operator(_PAGED.operands, _PAGED.call, _PAGED.truth, _PAGED.price),
+    "kv_write": Operator(_WRITES.write_operands, _WRITES.write_call, _WRITES.write_truth, _WRITES.write_price),
+    "rotary_write": Operator(_WRITES.rotary_operands, _WRITES.rotary_call, _WRITES.rotary_truth, _WRITES.rotary_price),
     "softmax": Operator(_ROWS.operands, _ROWS.call, _ROWS.truth, _ROWS.price),
     "matmul": Operator(_PRODUCT.operands, _PRODUCT.call, _PRODUCT.truth, _PRODUCT.price),
 }

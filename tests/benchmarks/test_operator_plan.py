@@ -3,6 +3,7 @@
 import pytest
 from packed_attention import sequence_lengths
 from plan import TOKENS, Case, cpu_plan, gpu_plan
+from targets import TARGETS
 from trial import OPERATORS
 
 PLANS = [plan(quick) for plan in (gpu_plan, cpu_plan) for quick in (False, True)]
@@ -14,7 +15,7 @@ def test_every_case_can_be_tried_and_none_is_there_twice(plan):
     for case in plan:
         assert case.operator in OPERATORS and len(set(case.contestants)) == len(case.contestants)
         assert {"triton", "torch"} <= {name.split()[0] for name in case.contestants}
-        assert case.shape.get("H", 1) % case.shape.get("G", 1) == 0
+        assert case.shape.get("H", case.shape.get("G", 1)) % case.shape.get("G", 1) == 0
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,42 @@ def test_every_rung_and_every_rival_is_asked():
     assert {("attention", "torch flex"), ("softmax", "torch"), ("matmul", "torch")} <= asked
     assert {("attention_varlen", "torch varlen"), ("attention_backward", "torch flash")} <= asked
     assert any(case.shape == {"M": 8192, "N": 8192, "K": 8192} for case in gpu_plan())
+
+
+def cases_of(operator, **options):
+    return [case for case in gpu_plan() if case.operator == operator and case.options == options]
+
+
+@pytest.mark.parametrize("heads", [32, 8, 1])
+def test_decoding_is_asked_with_heads_shared_by_none_by_groups_and_by_all_by_two_kernels(heads):
+    (case,) = (c for c in cases_of("decode") if (c.shape["B"], c.shape["G"], c.shape["D"]) == (32, heads, 128))
+    assert {"triton", "triton per head", "torch gqa", "torch rows"} <= set(case.contestants)
+
+
+def test_one_text_is_asked_at_every_length_and_at_every_number_of_runs():
+    lengths = {c.shape["S"] for c in (*cases_of("decode"), *cases_of("decode", sweep="splits")) if c.shape["B"] == 1}
+    assert lengths >= {2**power for power in range(9, 18)}
+    (case,) = (c for c in cases_of("decode", sweep="splits") if c.shape["S"] == 32_768)
+    assert {f"triton {2**power} splits" for power in range(8)} | {"triton", "torch gqa"} == set(case.contestants)
+
+
+def test_pages_of_every_size_are_asked_beside_the_slab():
+    for operator in ("paged_decode", "paged_prefill"):
+        beside = [
+            c for c in cases_of(operator) if "triton contiguous" in c.contestants and "torch varlen" in c.contestants
+        ]
+        assert {c.shape["P"] for c in beside} == {16, 64, 256}
+    assert cases_of("paged_decode", cache="int8") and cases_of("paged_decode", lengths="uneven")
+
+
+@pytest.mark.parametrize("quick", [False, True])
+def test_every_target_is_in_the_plan(quick):
+    for target in TARGETS:
+        fits = [c for c in gpu_plan(quick) if c.operator == target.operator and c.options == target.options]
+        fits = [c for c in fits if target.shape.items() <= c.shape.items()]
+        assert len(fits) == 1 or (quick and not fits), target
+        wanted = {"triton", target.measure} - {"of copy", "bytes/s", "torch"}
+        assert all(wanted <= set(c.contestants) for c in fits)
 
 
 def test_a_quick_run_is_part_of_a_whole_one():

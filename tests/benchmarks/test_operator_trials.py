@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 import trial
+from instant_watch import Instant, attempt
 from plan import Case
-from trial import GpuWatch, ProcessorWatch, Stopwatch, left_out, told, try_case
+from trial import GpuWatch, ProcessorWatch, left_out, told, try_case
 
 import minillm as ml
-from minillm.measure import Timing
 
 SQUARE = {"B": 2, "L": 9, "S": 9, "H": 4, "G": 2, "D": 16}
 TINY = {
@@ -33,30 +33,9 @@ BYTES = {
 FLOPS = {"attention": 4 * 16 * 2 * 4 * 45, "attention_backward": 10 * 16 * 2 * 4 * 45, "matmul": 2 * 17 * 9 * 33}
 
 
-class Instant(Stopwatch):
-    """Everything takes a second, except what is named slow, which takes two."""
-
-    def __init__(self, slow=()):
-        super().__init__(0.1)
-        self.slow, self.prepared = slow, []
-
-    def prepare(self, calls):
-        self.prepared.append(calls)
-        return calls
-
-    def race(self, prepared):
-        seconds = {name: 2.0 if name in self.slow else 1.0 for name in prepared}
-        return {name: Timing(name, s, s, s, blocks=1, runs=1) for name, s in seconds.items()}
-
-
 def tiny(operator, *contestants, dtype="float32"):
     shape, options, usual = TINY[operator]
     return Case(operator, shape, dtype, contestants or usual, options)
-
-
-def attempt(case, watch=None):
-    rows, untimed = try_case(case, "cpu", watch or Instant(), seed=5)
-    return {row.backend: row for row in rows}, {case.backend: case.reason for case in untimed}
 
 
 @pytest.mark.parametrize("operator", [name for name in TINY if TINY[name][2]])
