@@ -64,6 +64,8 @@ def mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
             if target.scalar == tl.bfloat16:
                 if is_bf16(source):
                     return source
+                if source.dtype.scalar.is_fp8():
+                    source = original(self, source, tl.float32, *rounding)
                 return handle(narrow(source.data.astype(np.float32)), tl.bfloat16)
             if is_bf16(source):
                 source = as_float32(source)

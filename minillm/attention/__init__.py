@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = open_door(
         "tiled_attention": "minillm.attention.tiled",
         "tiled_attention_backward": "minillm.attention.tiled_backward",
         "tiled_decode": "minillm.attention.tiled_decode",
+        "tiled_paged_attention": "minillm.attention.tiled_paged",
     },
 )
 

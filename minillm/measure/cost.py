@@ -40,6 +40,7 @@ from minillm.measure.naive_cost import (
     textbook_attention_steps,
 )
 from minillm.measure.numbers import require_positive
+from minillm.measure.paged_cost import paged_attention_cost
 
 __all__ = [
     "AttentionFlops",
@@ -65,6 +66,7 @@ __all__ = [
     "matrix_parameters",
     "merge_splits_cost",
     "naive_attention_steps",
+    "paged_attention_cost",
     "parameter_count",
     "peak_bytes",
     "per_head_decode_cost",

@@ -150,6 +150,16 @@ def test_bfloat16_becomes_other_kinds_as_in_torch():
     assert same(converted(integers, torch.bfloat16), integers.bfloat16())
 
 
+def test_float8_becomes_bfloat16_by_its_value():
+    every = torch.arange(2**8, dtype=torch.int16).to(torch.uint8).view(torch.float8_e4m3fn)
+    numbers = every[~every.float().isnan()]
+    x = torch.zeros(256, dtype=torch.float8_e4m3fn)
+    x[: len(numbers)] = numbers
+    y = torch.empty(256, dtype=torch.bfloat16)
+    cast[(1,)](x, y, N=256)
+    assert torch.equal(y, x.to(torch.bfloat16))
+
+
 def test_widen_and_narrow_are_inverse():
     bits = torch.arange(2**16, dtype=torch.int32).to(torch.uint16).numpy()
     numbers = ~torch.from_numpy(widen(bits)).isnan().numpy()
