@@ -28,7 +28,7 @@ from minillm.cache.rows import (
     reserve,
     shorter_lengths,
 )
-from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 
 
@@ -63,6 +63,8 @@ class RingCache:
         require_whole(num_layers=num_layers, batch=batch, num_kv_heads=num_kv_heads, head_dim=head_dim)
         require_whole(window=window)
         require_whole(at_least=0, slack=slack)
+        if max_length is not None:
+            require_whole(max_length=max_length)
         slides = _require_layers(num_layers, sliding_layers)
         self.window, self.windows = window, tuple(window if layer in slides else None for layer in range(num_layers))
         shape = (len(slides), batch, window + slack, num_kv_heads, head_dim)
@@ -243,10 +245,13 @@ class RingCache:
 
 def _require_layers(num_layers: int, sliding_layers: Sequence[int] | None) -> set[int]:
     """The layers that slide, at least one and all of them the model's; None stands for all."""
-    slides = set(range(num_layers) if sliding_layers is None else sliding_layers)
-    if not slides:
+    given = range(num_layers) if sliding_layers is None else sliding_layers
+    if not isinstance(given, Sequence) or not all(isinstance(i, int) and not isinstance(i, bool) for i in given):
+        rule = "sliding_layers must be whole numbers, or None for all"
+        raise InvalidType(rule_numbers_remedy(rule, repr(given), "pass config.sliding_layers"))
+    if not given:
         raise InvalidValue("a ring needs a layer with a sliding window; got none; use a ContiguousCache.")
-    if not slides <= set(range(num_layers)):
+    if not set(given) <= set(range(num_layers)):
         rule = f"sliding_layers lie in 0 … {num_layers - 1}"
-        raise InvalidValue(rule_numbers_remedy(rule, str(sorted(slides)), "pass config.sliding_layers"))
-    return slides
+        raise InvalidValue(rule_numbers_remedy(rule, str(sorted(given)), "pass config.sliding_layers"))
+    return set(given)

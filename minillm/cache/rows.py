@@ -26,10 +26,16 @@ def no_lengths(batch: int) -> Tensor:
 def reserve(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str) -> Tensor:
     """Memory of this shape, holding whatever was there: zeroing would make a long reservation real before it is used.
 
-    Like the lengths, never made in inference mode, whoever asks: a pass outside it could not write to it.
+    Like the lengths, never made in inference mode, whoever asks: a pass outside it could not write to it. Raises InvalidValue
+    when the machine has no such room.
     """
-    with torch.inference_mode(False):
-        return torch.empty(shape, dtype=dtype, device=device)
+    try:
+        with torch.inference_mode(False):
+            return torch.empty(shape, dtype=dtype, device=device)
+    except RuntimeError:  # torch's own word for no memory
+        rule = f"keys and values must each fit the memory of {device}"
+        nbytes = f"{math.prod(shape) * dtype.itemsize:,} bytes for {tuple(shape)}"
+        raise InvalidValue(rule_numbers_remedy(rule, nbytes, "reserve a smaller max_length or batch")) from None
 
 
 def common_length(lengths: Tensor) -> int | None:
