@@ -69,7 +69,8 @@ class RadixCache(KeptTexts):
                 assert child.parent is node and child.tokens.startswith(first), "a child is listed wrongly"
         held = {block: node for node in nodes for block in node.block_ids}
         assert held == self._node_of, "blocks and nodes disagree"
-        assert all(self.pool.key_of(block) == (self, block) for block in held), "the tree holds a block the pool lost"
+        kept = {block for block, key in self.pool.snapshot().keys.items() if key == (self, block)}
+        assert kept == held.keys(), "the pool keeps other blocks for the tree than are in it"
 
     def _find(self, data: bytes, most: int, salt: str | None) -> list[int]:
         blocks: list[int] = []

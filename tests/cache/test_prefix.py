@@ -1,0 +1,111 @@
+"""What prefix caches do beyond the promises they share: how much they hash, what they compare, and how the tree looks."""
+
+import pytest
+
+from minillm.cache import BlockPool, BlockTable, PrefixCache, RadixCache, prefix
+from minillm.cache.prefix import as_bytes, block_digests
+
+
+def known(cache_class, texts, block_size=2, **options):
+    """A cache that knows these texts, computed one after the other and still in use."""
+    pool = BlockPool(1024, block_size)
+    cache = cache_class(pool, **options)
+    for tokens in texts:
+        hit = cache.match(tokens)
+        table = BlockTable(pool, pool.fork(hit), len(hit) * block_size)
+        table.append(len(tokens) - table.length)
+        cache.insert(tokens, table.block_ids)
+    return cache
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Every piece that is hashed from now on."""
+    pieces, real = [], prefix.sha256
+    monkeypatch.setattr(prefix, "sha256", lambda data: (pieces.append(data), real(data))[1])
+    return pieces
+
+
+def test_a_lookup_hashes_each_known_block_once_and_stops_at_the_first_unknown(hashed):
+    text = list(range(8192))
+    cache = known(PrefixCache, [text], block_size=16)
+    for tokens, blocks in ((text, 511), (text[:100] + [-1] * 8092, 6), ([-1, *text], 0)):
+        hashed.clear()
+        assert len(cache.match(tokens)) == blocks
+        assert len(hashed) <= 1 + blocks + 1
+        assert sum(map(len, hashed)) <= (blocks + 1) * (32 + 16 * 8)
+
+
+def test_the_tree_hashes_nothing(hashed):
+    cache = known(RadixCache, [list(range(100))])
+    assert len(cache.match(list(range(100)))) == 49
+    assert hashed == []
+
+
+def test_digests_follow_their_parents():
+    data = as_bytes([1, 2, 1, 2])
+    (first, root, tokens), (second, parent, same_tokens) = block_digests(data, 2, 2)
+    assert tokens == same_tokens and parent == first
+    assert len({first, second, root}) == 3
+    assert next(block_digests(data, 1, 2, salt="user"))[0] != first
+
+
+def test_under_checking_a_hit_compares_the_tokens(monkeypatch):
+    """With a hash that says the same of everything, another text's blocks are found; checking sees it."""
+
+    class Same:
+        def __init__(self, data):
+            pass
+
+        def digest(self):
+            return b"same"
+
+    monkeypatch.setattr(prefix, "sha256", Same)
+    assert known(PrefixCache, [[1, 2, 3]]).match([7, 8, 9]) == [0]
+    with pytest.raises(AssertionError, match="doesn't hold"):
+        known(PrefixCache, [[1, 2, 3]], check=True).match([7, 8, 9])
+
+
+def test_a_run_parts_where_texts_do():
+    cache = known(RadixCache, [[1, 2, 3, 4, 5, 6], [1, 2, 3, 4, 9, 9], [1, 2, 0, 0], [8, 8]])
+    cache.check()
+    runs = [(node.token_ids, node.block_ids) for node in cache.roots[None].walk() if node.parent]
+    expected = [([1, 2], [0]), ([3, 4], [1]), ([5, 6], [2]), ([9, 9], [3]), ([0, 0], [4]), ([8, 8], [5])]
+    assert runs == expected
+
+
+def test_a_growing_text_is_one_run():
+    pool = BlockPool(8, 2)
+    cache, table, tokens = RadixCache(pool), BlockTable(pool), []
+    for token in range(9):
+        tokens.append(token)
+        table.append(1)
+        cache.insert(tokens, table.block_ids)
+    [run] = [node for node in cache.roots[None].walk() if node.parent]
+    assert (run.token_ids, run.block_ids) == (list(range(8)), [0, 1, 2, 3])
+
+
+def test_a_salt_nobody_uses_any_more_leaves_nothing_behind():
+    pool = BlockPool(4, 2)
+    cache, table = RadixCache(pool), BlockTable(pool)
+    table.append(4)
+    cache.insert([1, 2, 3, 4], table.block_ids, salt="user")
+    table.free()
+    pool.free(pool.allocate(4))
+    assert cache.roots == {}
+    cache.check()
+
+
+def test_a_chat_finds_its_own_history():
+    """Each turn's prompt is all that was said so far, so only the new words are computed."""
+    pool = BlockPool(64, 4)
+    cache, history, computed = PrefixCache(pool), [], []
+    for turn in range(4):
+        history = [*history, *range(100 * turn, 100 * turn + 10)]
+        hit = cache.match(history)
+        table = BlockTable(pool, pool.fork(hit), 4 * len(hit))
+        computed.append(len(history) - table.length)
+        table.append(computed[-1])
+        cache.insert(history, table.block_ids)
+        table.free()
+    assert computed == [10, 12, 10, 12]
