@@ -70,12 +70,17 @@ def flash_decode_kernel(
     v_ptr += b * stride_vb + g * stride_vg
     seq_len = tl.minimum(tl.load(seq_lens_ptr + b), S)
 
-    offs_h = row_tile * BLOCK_H + tl.arange(0, BLOCK_H)  # among the group's heads
+    first_head = g * GROUP + row_tile * BLOCK_H
+    row = (tl.cast(split, tl.int64) * B + b) * (G * GROUP) + first_head  # of the output: (num_splits, B, H)
+    out_ptr += row * D
+    lse_ptr += row
+
+    offs_h = tl.arange(0, BLOCK_H)
     offs_d = tl.arange(0, BLOCK_D)
-    mask_h = offs_h < GROUP
+    mask_h = offs_h < GROUP - row_tile * BLOCK_H
     mask_d = offs_d < D
-    heads = g * GROUP + offs_h
-    q_ptrs = q_ptr + b * stride_qb + heads[:, None] * stride_qh + offs_d[None, :]
+    q_rows = q_ptr + b * stride_qb + first_head * stride_qh
+    q_ptrs = q_rows + tl.cast(offs_h, tl.int64)[:, None] * stride_qh + offs_d[None, :]
     q = load_tile(q_ptrs, mask_h, mask_d, True, D != BLOCK_D)  # (BLOCK_H, BLOCK_D)
 
     positions = tl.zeros((BLOCK_H,), tl.int32) + seq_len - 1  # every row stands at the last key
@@ -86,7 +91,7 @@ def flash_decode_kernel(
     l = tl.zeros((BLOCK_H,), tl.float32)
     if SINKS:  # a sink counts once: in the first run
         mask_sink = mask_h & (split == 0)
-        sink = tl.load(sinks_ptr + heads, mask=mask_sink, other=-float("inf")).to(tl.float32)
+        sink = tl.load(sinks_ptr + first_head + offs_h, mask=mask_sink, other=-float("inf")).to(tl.float32)
         m = sink * 1.4426950408889634
         l = tl.where(mask_sink, 1.0, 0.0)
     if (
@@ -106,10 +111,9 @@ def flash_decode_kernel(
     )  # fmt: skip
 
     l_safe = tl.where(l == 0.0, 1.0, l)  # a run that saw nothing: 0 / 1, and lse = -inf + 0
-    rows = (tl.cast(split, tl.int64) * B + b) * (G * GROUP) + heads  # of the output: (num_splits, B, H)
     out = (acc / l_safe[:, None]).to(out_ptr.dtype.element_ty)
-    tl.store(out_ptr + rows[:, None] * D + offs_d[None, :], out, mask=mask_h[:, None] & mask_d[None, :])
-    tl.store(lse_ptr + rows, (m + tl.log2(l_safe)) * 0.6931471805599453, mask=mask_h)
+    tl.store(out_ptr + offs_h[:, None] * D + offs_d[None, :], out, mask=mask_h[:, None] & mask_d[None, :])
+    tl.store(lse_ptr + offs_h, (m + tl.log2(l_safe)) * 0.6931471805599453, mask=mask_h)
 
 
 def flash_decode(

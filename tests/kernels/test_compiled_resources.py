@@ -15,7 +15,8 @@ from minillm.kernels.named_calls import named_call
 
 HALF = ("fp16", "bf16")
 NVIDIA = tuple(target for target in inspect.TARGETS if target.startswith("sm_"))
-SPILL_FREE = ("sm_80", "sm_90", "sm_100")  # the forward, in half precision and at D = 64 and 128
+SPILL_FREE = ("sm_80", "sm_90", "sm_100")  # these kernels, in half precision and at D = 64 and 128
+NEVER_SPILL = ("flash_attention", "flash_decode")
 
 
 class Case(NamedTuple):
@@ -43,6 +44,8 @@ def cases() -> list[Case]:
         found += [Case("flash_attention", target, "bf16", 256, True), Case("flash_attention", target, "fp32", 64)]
         found += [Case("flash_attention_varlen", target, "bf16", 128, True), Case("merge_states", target)]
         found += [Case("flash_backward", target, "bf16", 64), Case("flash_backward", target, "fp16", 128, True)]
+        found += [Case("flash_decode", target, dtype, D) for D in widths for dtype in HALF]
+        found += [Case("flash_decode", target, "bf16", 256), Case("flash_decode", target, "fp32", 64)]
         found += [Case("softmax", target), Case("matmul", target), Case("matmul", target, "fp32")]
     found += [Case("flash_attention", "sm_90", "bf16", 80, True), Case("flash_attention", "sm_80", "bf16", 96, True)]
     found += [Case("flash_attention", "sm_90", "fp32", 128), Case("softmax", "sm_90", "fp32")]
@@ -52,6 +55,7 @@ def cases() -> list[Case]:
 # Bytes spilled a thread (stores + loads), by case and kernel, as Triton 3.7 compiles them; none elsewhere.
 SPILLS: dict[tuple[str, str], int] = {
     ("flash_attention-sm_100-fp32-64", "flash_attention_kernel"): 128,
+    ("flash_decode-sm_90-bf16-256", "flash_decode_kernel"): 24,
     ("flash_backward-sm_80-fp16-128-causal", "dkdv_kernel"): 8,
     ("flash_backward-sm_90-fp16-128-causal", "dkdv_kernel"): 24,
 }
@@ -96,7 +100,7 @@ def test_dots_run_on_the_matrix_units_and_their_tiles_come_asynchronously(compil
 def test_registers_are_spilled_only_where_it_is_known(compiled, case):
     spilled = {(str(case), r.kernel): r.spill_bytes for r in compiled[case] if r.spill_bytes}
     if (
-        case.name == "flash_attention"
+        case.name in NEVER_SPILL
         and case.target in SPILL_FREE
         and case.dtype in HALF
         and case.head_dim in (64, 128)
