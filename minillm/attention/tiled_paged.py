@@ -152,6 +152,8 @@ def attend_program(
     for s_tile, masked in run.tiles(call.block_s):
         acc, l, m = attend_pages(acc, l, m, q_block, block_ids, g, s_tile, visited.end, positions, masked, call)
 
+    if call.v_scale is not None:
+        acc = acc / 64
     l_safe = torch.where(l == 0, 1.0, l)  # a row that saw nothing: 0 / 1, and lse = -inf + 0
     store(out[tokens], (acc / l_safe[:, None])[:rows, :D].unflatten(0, (-1, group)))
     store(lse[tokens], ((m + torch.log2(l_safe)) * LN_2)[:rows].unflatten(0, (-1, group)))
@@ -200,7 +202,7 @@ def attend_pages(
     alpha = torch.exp2(m - m_safe)
     l = l * alpha + p.sum(1)
     v = load(call.v_cache[blocks, slots, g], shape=shape)  # (block_s, block_d)
-    if call.v_scale is not None:
-        p = p * load(call.v_scale[blocks, slots, g], shape=(block_s,))
+    if call.v_scale is not None:  # a value / 127: times 64 the product keeps to the range of values, as float16 wants it
+        p = p * 64 * load(call.v_scale[blocks, slots, g], shape=(block_s,))
     acc = acc * alpha[:, None] + p.to(q.dtype).to(acc.dtype) @ v.to(acc.dtype)
     return acc, l, m_new

@@ -5,7 +5,8 @@ from itertools import accumulate, pairwise
 
 import torch
 
-HUGE = 2**31 - 1
+# What entries of the table hold that no token needs: a number no pool reaches, or the id of an unused block if None.
+PADDING = 2**31 - 1
 
 
 @dataclass
@@ -31,12 +32,29 @@ class Case:
     def rows(self):
         return [slice(start, end) for start, end in pairwise(self.query_start_loc.tolist())]
 
+    @property
+    def texts(self):
+        """(L, S) of each text."""
+        return [(rows.stop - rows.start, S) for rows, S in zip(self.rows, self.seq_lens.tolist(), strict=True)]
+
     def but(self, **changes):
+        return replace(self, **changes)
+
+    def mapped(self, change, *names):
+        """The case with a function applied to the texts' keys, values or both ("k", "v"), in the cache and beside it."""
+        changes = {}
+        for name in names:
+            cache = getattr(self, f"{name}_cache")
+            changes[f"{name}_cache"] = torch.where(cache.isnan(), cache, change(cache))
+            changes[name] = [change(x) for x in getattr(self, name)]
         return replace(self, **changes)
 
 
 def make_case(texts, P=16, H=2, G=1, D=32, dtype=torch.float32, seed=0, spare=3, device="cpu"):
-    """texts of (L, S) -> a Case. Blocks are dealt out in random order; unused blocks and slots hold NaN, unused entries 2**31 - 1."""
+    """texts of (L, S) -> a Case. Blocks are dealt out in random order; unused blocks and slots hold NaN, unused entries PADDING.
+
+    What the texts hold depends on their lengths and the seed, and not on P.
+    """
     generator = torch.Generator().manual_seed(seed)
 
     def random(*shape):
@@ -44,8 +62,9 @@ def make_case(texts, P=16, H=2, G=1, D=32, dtype=torch.float32, seed=0, spare=3,
 
     counts = [-(-S // P) for _, S in texts]
     num_blocks = sum(counts) + spare
-    order = torch.randperm(num_blocks, generator=generator).int()
-    table = torch.full((len(texts), max(counts, default=0) + 2), HUGE, dtype=torch.int32)
+    order = torch.randperm(num_blocks, generator=torch.Generator().manual_seed(seed)).int()
+    padding = order[-1] if PADDING is None else PADDING
+    table = torch.full((len(texts), max(counts, default=0) + 2), padding, dtype=torch.int32)
     k_cache = torch.full((num_blocks, P, G, D), torch.nan, dtype=dtype)
     v_cache = k_cache.clone()
     keys, values, taken = [], [], 0
@@ -68,3 +87,26 @@ def slots_of(block_ids, length, P):
     """A text's block ids -> the slot of each of its tokens: block · P + offset."""
     positions = torch.arange(length)
     return block_ids[positions // P].long() * P + positions % P
+
+
+def quantize(case, kind):
+    """The case with a cache of int8 or float8_e4m3fn, and its scales by name; what nobody wrote holds NaN scales.
+
+    `k` and `v` become what the cache now holds, so that other forms can be asked about the same numbers.
+    """
+    top = 127.0 if kind == torch.int8 else 448.0
+    changes, scales = {}, {}
+    for name in ("k", "v"):
+        cache = getattr(case, f"{name}_cache").float()
+        scale = cache.abs().amax(-1) / top
+        numbers = (cache / scale[..., None]).nan_to_num(nan=100.0)
+        changes[f"{name}_cache"] = numbers.round().to(kind) if kind == torch.int8 else numbers.to(kind)
+        scales[f"{name}_scale"] = scale
+        kept = changes[f"{name}_cache"].float() * scale[..., None]
+        P = cache.shape[1]
+        texts = enumerate(getattr(case, name))
+        changes[name] = [
+            kept.flatten(0, 1)[slots_of(case.block_table[b].cpu(), len(x), P).to(kept.device)].to(x.dtype)
+            for b, x in texts
+        ]
+    return case.but(**changes), scales
