@@ -42,34 +42,40 @@ def _counts(frame: Frame) -> str:
 
 
 def _draw_map(axes: Axes, frame: Frame, page: int, title: str) -> None:
+    from matplotlib.colors import to_rgba
     from matplotlib.patches import Rectangle
 
-    for slot in range(SLOTS):
-        axes.add_patch(
-            Rectangle((slot % ROW, slot // ROW), 1, 1, facecolor="white", edgecolor=figures.PALE, linewidth=0.6)
-        )
+    cells: list[list[tuple[float, ...]]] = [[to_rgba("white")] * ROW for _ in range(SLOTS // ROW)]
     for piece in frame.pieces:
         shared = len(piece.owners) > 1
         colour = SHARED if shared else COLOURS[piece.owners[0]]
         for i in range(piece.size):
-            x, y = (piece.start + i) % ROW, (piece.start + i) // ROW
-            full = i < piece.used
-            axes.add_patch(Rectangle((x, y), 1, 1, facecolor=colour, edgecolor="white", linewidth=0.6,
-                                     alpha=1.0 if full else 0.22, hatch="////" if shared and full else None))  # fmt: skip
-            if full:
+            y, x = divmod(piece.start + i, ROW)
+            cells[y][x] = to_rgba(colour) if i < piece.used else _pale(to_rgba(colour))
+            if i < piece.used:
                 sign, ink = ("+", figures.INK) if shared else (piece.owners[0], figures.ink_on(colour))
                 ground = {"bbox": {"facecolor": SHARED, "edgecolor": "none", "pad": 0.6}} if shared else {}
                 axes.text(x + 0.5, y + 0.52, sign, ha="center", va="center", fontsize=9, color=ink, **ground)
+        if shared:
+            y, x = divmod(piece.start, ROW)
+            axes.add_patch(Rectangle((x, y), piece.used, 1, fill=False, edgecolor="white", hatch="////", linewidth=0))
+    axes.imshow(cells, extent=(0, ROW, SLOTS // ROW, 0), interpolation="nearest")
+    axes.hlines(range(SLOTS // ROW + 1), 0, ROW, color=figures.PALE, linewidth=0.6)
+    axes.vlines(range(ROW + 1), 0, SLOTS // ROW, color=figures.PALE, linewidth=0.6)
     if 1 < page < ROW:
-        for column in range(page, ROW, page):
-            axes.axvline(column, color=figures.INK, linewidth=0.9)
-    axes.set(xlim=(0, ROW), ylim=(SLOTS // ROW, 0), xticks=[], aspect="equal")
+        axes.vlines(range(page, ROW, page), 0, SLOTS // ROW, color=figures.INK, linewidth=0.9)
+    axes.set(xlim=(0, ROW), ylim=(SLOTS // ROW, 0), xticks=[])
     axes.set_yticks([row + 0.5 for row in range(SLOTS // ROW)], labels=[str(row * ROW) for row in range(SLOTS // ROW)])
     axes.tick_params(length=0, labelsize=9)
     axes.grid(False)
     axes.set_title(title, loc="left", fontsize=10.5, color=figures.INK)
     for spine in axes.spines.values():
         spine.set_visible(False)
+
+
+def _pale(colour: tuple[float, ...]) -> tuple[float, ...]:
+    """A colour thinned with white, for a slot that is given out and empty."""
+    return (*(1 - 0.22 * (1 - part) for part in colour[:3]), 1.0)
 
 
 def _draw_tables(axes: Axes, data: PoolDay) -> None:
