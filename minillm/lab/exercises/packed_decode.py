@@ -24,16 +24,18 @@ from minillm.lab.exercises.kernel_cases import KernelCase, launch_of
 def _decode(q: Tensor, k: Tensor, v: Tensor, block_s: int = 64) -> Tensor:
     from minillm.attention.naive import naive_attention
 
-    return naive_attention(q[:, None], k, v)[:, 0]  # type: ignore[index]
+    out = naive_attention(q[:, None], k, v)
+    assert isinstance(out, Tensor)
+    return out[:, 0]
 
 
-def _step(purpose: str, *, dtype: torch.dtype = torch.float32, maker=inputs.normal, **shape: int):  # type: ignore[no-untyped-def]
+def _step(purpose: str, *, dtype: torch.dtype = torch.float32, maker=inputs.normal, **shape):  # type: ignore[no-untyped-def]
     """q (B, H, D) and k, v (B, S, G, D) of one step of decoding."""
     q, k, v = inputs.qkv(purpose, **{"B": 2, "L": 1, "S": 7, "H": 6, "G": 2, **shape}, dtype=dtype, maker=maker)
     return q[:, 0], k, v
 
 
-def _case(name: str, meaning: str, *, maker=inputs.normal, block_s: int = 3, **shape: int) -> Values:  # type: ignore[no-untyped-def]
+def _case(name: str, meaning: str, *, maker=inputs.normal, block_s: int = 3, **shape) -> Values:  # type: ignore[no-untyped-def]
     def make() -> Given:
         return given(*_step(name, maker=maker, **shape), block_s=block_s)
 

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = open_door(
     {
         "attention_map": "minillm.lab.widgets.attention_maps",
         "compare_kernels": "minillm.lab.widgets.kernel_lab",
+        "decode_bytes": "minillm.lab.widgets.fetched_bytes",
         "head_groups": "minillm.lab.widgets.head_grouping",
         "ir_explorer": "minillm.lab.widgets.ir_compare",
         "kv_calculator": "minillm.lab.widgets.kv_memory",
