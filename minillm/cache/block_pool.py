@@ -8,7 +8,7 @@ tensor is touched here, so thousands of random workloads a second can be driven 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
@@ -89,7 +89,7 @@ class BlockPool:
             blocks.append(block)
         return blocks
 
-    def free(self, blocks: Iterable[int]) -> None:
+    def free(self, blocks: Sequence[int]) -> None:
         """Drop one reference each, the last block first: the end of a text is handed out before its beginning."""
         counts, ended = self._ref_counts, []
         for block in reversed(self.require_in_use(blocks)):
@@ -101,7 +101,7 @@ class BlockPool:
             for tell in self.on_free:
                 tell(ended)
 
-    def fork(self, blocks: Iterable[int]) -> list[int]:
+    def fork(self, blocks: Sequence[int]) -> list[int]:
         """-> the same blocks with one more reference each; kept ones that nobody used come back to life."""
         blocks = self._require_blocks(blocks)
         for block in blocks:
@@ -125,14 +125,16 @@ class BlockPool:
         Raises InvalidValue when the block has another key or the key another block.
         """
         self.require_in_use((block,))
+        if key is None:
+            raise _no_key(key)
         holder, other = self.find(key), self._key_of.get(block, key)
         if holder not in (None, block) or other != key:
-            rule = "one block has one key, and one key one block"
-            numbers = (
-                f"block {block} for a key of block {holder}" if holder is not None else f"block {block}, which has one"
+            rule, taken = (
+                "a block has one key, and a key one block",
+                "another key" if holder is None else f"block {holder}",
             )
             raise InvalidValue(
-                rule_numbers_remedy(rule, numbers, "look the key up with find first, or forget the block")
+                rule_numbers_remedy(rule, f"block {block} beside {taken}", "find the key first, or forget")
             )
         self._key_of[block], self._block_of[key] = key, block
 
@@ -141,9 +143,7 @@ class BlockPool:
         try:
             return self._block_of.get(key)
         except TypeError:
-            raise InvalidType(
-                rule_numbers_remedy("a key must be hashable", repr(key), "use bytes or a tuple")
-            ) from None
+            raise _no_key(key) from None
 
     def key_of(self, block: int) -> Hashable | None:
         """The key a block is kept under, or None."""
@@ -162,17 +162,13 @@ class BlockPool:
         for tell in self.on_reuse:
             tell(block)
 
-    def require_in_use(self, blocks: Iterable[int]) -> list[int]:
+    def require_in_use(self, blocks: Sequence[int]) -> list[int]:
         """-> the blocks as a list; raises InvalidType or InvalidValue unless all are different and in use."""
         blocks = self._require_blocks(blocks)
         for block in blocks:
             if not self._ref_counts[block]:
-                numbers = f"block {block}, which has no reference"
-                raise InvalidValue(
-                    rule_numbers_remedy(
-                        "a block must be in use", numbers, "take it first, and give each reference back once"
-                    )
-                )
+                rule, numbers = "a block must be in use", f"block {block}, which has no reference"
+                raise InvalidValue(rule_numbers_remedy(rule, numbers, "take it first, and give it back once"))
         return blocks
 
     def snapshot(self) -> PoolSnapshot:
@@ -198,7 +194,7 @@ class BlockPool:
         used, free = f"{self.num_used} of {self.num_blocks} used ({shared} shared)", f"{self.num_free} free"
         return f"BlockPool({used}, {free} ({self.num_kept} kept), block_size={self.block_size})"
 
-    def _require_blocks(self, blocks: Iterable[int]) -> list[int]:
+    def _require_blocks(self, blocks: Sequence[int]) -> list[int]:
         """-> the blocks as a list, each a block of this pool and none named twice."""
         if not isinstance(blocks, (list, tuple)):
             raise InvalidType(
@@ -219,3 +215,7 @@ class BlockPool:
             return InvalidType(rule_numbers_remedy("a block must be a whole number", repr(block), "use a plain int"))
         rule = f"blocks of this pool lie in 0 … {self.num_blocks - 1}"
         return InvalidValue(rule_numbers_remedy(rule, str(block), "pass what allocate gave"))
+
+
+def _no_key(key: object) -> InvalidType:
+    return InvalidType(rule_numbers_remedy("a key must be hashable and not None", repr(key), "use bytes or a tuple"))

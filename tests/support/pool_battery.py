@@ -131,7 +131,7 @@ def wrong_calls_change_nothing(house):
         refused(lambda ids=ids: pool.fork(ids))
     for count in (3, -1, True, 1.0, "1", None):
         refused(lambda count=count: pool.allocate(count))
-    for block, key in ((2, "free"), (1, "text"), (0, "another"), (9, "outside"), (1, [])):
+    for block, key in ((2, "free"), (1, "text"), (0, "another"), (9, "outside"), (1, []), (1, None)):
         refused(lambda block=block, key=key: pool.keep(block, key))
     for call in (pool.ref_count, pool.key_of, pool.forget):
         refused(lambda call=call: call(4))
