@@ -98,8 +98,8 @@ def faithful(attention, case, tolerance=2e-5, where="", num_splits=1, block_l=16
 def values(attention, device):
     """Every plan of options for decoding and for a mixture, split and not, block sizes and dtypes going round."""
     dtypes, sizes = cycle(DTYPES), cycle(BLOCKS)
-    for texts, plan in product((DECODE, MIXED), plans()):
-        case = make_case(texts, P=next(sizes), H=3, dtype=next(dtypes), device=device)
+    for plan, (texts, H, G) in product(plans(), ((DECODE, 4, 2), (MIXED, 3, 1))):
+        case = make_case(texts, next(sizes), H, G, dtype=next(dtypes), device=device)
         faithful(attention, case, num_splits=1 if len(plan) == 1 else 3, **with_sinks(plan, case))
 
 
