@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from minillm.attention.paged_plan import PagedPlan, Piece, Text, first_key
-from minillm.attention.pages import TILE_BYTES, Pages, Scratch, fetch_pages, view_pages
+from minillm.attention.paged_plan import Alone, InPlace, PagedPlan, Piece, Text, Together, first_key
+from minillm.attention.pages import TILE_BYTES, Pages, Scratch
 from minillm.attention.sdpa import attend
 from minillm.attention.validate_paged import validate_paged
 
@@ -73,11 +73,8 @@ def paged_attention(
         q, k_cache, v_cache, block_table, seq_lens, query_start_loc, max_query_len, window=window, softcap=softcap,
         sinks=sinks, scale=scale, k_scale=k_scale, v_scale=v_scale, return_lse=return_lse,
     )  # fmt: skip
-    rows = query_start_loc.tolist()
-    plan = PagedPlan(
-        [Text(row, L, S, ids) for row, (L, S), ids in zip(rows, texts, block_table.tolist(), strict=False)],
-        k_cache.shape[1], q.device,
-    )  # fmt: skip
+    counts, lengths = [count for count, _ in texts], [length for _, length in texts]
+    plan = PagedPlan(counts, lengths, block_table.tolist(), k_cache.shape[1])
     pages, options = Pages(k_cache, v_cache, k_scale, v_scale), Options(window, softcap, sinks, scale)
     if softcap or sinks is not None or return_lse:
         out, lse = attend_paged_exactly(q, pages, plan, options, Scratch())
@@ -89,16 +86,18 @@ def attend_paged(
     q: Tensor, pages: Pages, plan: PagedPlan, scratch: Scratch, *, window: int | None = None, scale: float | None = None
 ) -> Tensor:
     """`paged_attention` with its arguments trusted and its plan made, once for all layers of a pass. q (T, H, D) -> (T, H, D)."""
-    layout = plan.layout(window, pages.page_bytes, pages.can_be_viewed)
+    layout = plan.layout(window, pages, q.dtype, scratch)
     if not layout.pieces:
         return torch.zeros_like(q)
-    options = Options(window, scale=scale)
     if layout.order is not None:
         q = q.index_select(0, layout.order)
-    parts = [
-        _attend_piece(rows, pages, piece, plan, options, scratch)
-        for rows, piece in zip(q.split(layout.rows), layout.pieces, strict=True)
-    ]
+    if len(layout.pieces) == 1:
+        parts = [_attend_piece(q, pages, layout.pieces[0], plan, window, scale, scratch)]
+    else:
+        parts = [
+            _attend_piece(rows, pages, piece, plan, window, scale, scratch)
+            for rows, piece in zip(q.split(layout.rows), layout.pieces, strict=True)
+        ]
     out = parts[0] if len(parts) == 1 else torch.cat(parts)
     return out if layout.inverse is None else out.index_select(0, layout.inverse)
 
@@ -115,37 +114,72 @@ def attend_paged_exactly(
     return out, lse
 
 
-def _attend_piece(q: Tensor, pages: Pages, piece: Piece, plan: PagedPlan, options: Options, scratch: Scratch) -> Tensor:
+def _attend_piece(
+    q: Tensor,
+    pages: Pages,
+    piece: Piece,
+    plan: PagedPlan,
+    window: int | None,
+    scale: float | None,
+    scratch: Scratch,
+) -> Tensor:
     """q (n, H, D) of the piece's texts -> (n, H, D)."""
-    text, slot = piece.texts[0], piece.slot
-    if slot is not None:
-        k, v = view_pages(pages, slot + piece.start, piece.stop - piece.start)
-    elif text.length <= FEW_QUERIES and len(piece.texts) == 1 and len(piece.block_ids) * pages.page_bytes > TILE_BYTES:
-        return _walk(q, pages, text, plan, options, scratch)[0]
-    else:
-        k, v = fetch_pages(pages, piece.block_ids, q.dtype, scratch)
-        if len(piece.texts) > 1:
-            return _attend_together(q, k, v, piece, options.scale)
-        k, v = k[piece.start : piece.stop], v[piece.start : piece.stop]
-    return attend(q[None], k[None], v[None], causal=True, window=options.window, scale=options.scale)[0]
+    if isinstance(piece, Together):
+        return _attend_together(q, pages, piece, scale)
+    if isinstance(piece, InPlace):
+        assert pages.by_head is not None
+        keys, values = (x.narrow(2, piece.slot, piece.count) for x in pages.by_head)
+        if piece.text.length > 1:
+            k, v = keys.transpose(1, 2), values.transpose(1, 2)
+            return attend(q[None], k, v, causal=True, window=window, scale=scale)[0]
+        return _attend_rows(q, keys, values, None, scale)
+    return _attend_alone(q, pages, piece, plan, window, scale, scratch)
 
 
-def _attend_together(q: Tensor, k: Tensor, v: Tensor, piece: Piece, scale: float | None) -> Tensor:
-    """q (n, H, D), one query a text, k and v (n · S, G, D) -> (n, H, D); a key head's query heads are rows of one product."""
-    (n, H, D), G = q.shape, k.shape[1]
+def _attend_together(q: Tensor, pages: Pages, piece: Together, scale: float | None) -> Tensor:
+    """q (n, H, D), one query a text -> (n, H, D): fetch, make what is nobody's zeros, attend."""
+    piece.buffer.fetch(pages, piece.block_ids)
     if piece.blank is not None:
-        k.index_fill_(0, piece.blank, 0.0)
-        v.index_fill_(0, piece.blank, 0.0)
-    keys, values = (x.view(n, -1, G, D)[:, : piece.stop].transpose(1, 2) for x in (k, v))
+        piece.buffer.k.flatten(0, 1).index_fill_(0, piece.blank, 0.0)
+        piece.buffer.v.flatten(0, 1).index_fill_(0, piece.blank, 0.0)
+    return _attend_rows(q, piece.keys, piece.values, piece.bias, scale)
+
+
+def _attend_rows(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
+    """q (n, H, D), one query a text, keys and values (n, G, S, D) -> (n, H, D).
+
+    The H / G query heads of a key head are the rows of one product, so every key is read once.
+    """
+    (n, H, D), G = q.shape, keys.shape[1]
     rows = q.reshape(n, G, H // G, D)
-    return F.scaled_dot_product_attention(rows, keys, values, attn_mask=piece.seen, scale=scale).reshape(n, H, D)
+    return F.scaled_dot_product_attention(rows, keys, values, attn_mask=bias, scale=scale).reshape(n, H, D)
+
+
+def _attend_alone(
+    q: Tensor,
+    pages: Pages,
+    piece: Alone,
+    plan: PagedPlan,
+    window: int | None,
+    scale: float | None,
+    scratch: Scratch,
+) -> Tensor:
+    """q (L, H, D) of one text -> (L, H, D). Many queries pay for fetching all pages at once; few walk over them."""
+    L, count = piece.text.length, len(piece.block_ids)
+    if L <= FEW_QUERIES and count * pages.page_bytes > TILE_BYTES:
+        return _walk(q, pages, piece.text, plan, Options(window, scale=scale), scratch)[0]
+    buffer = scratch.buffer(pages, count, q.dtype)
+    buffer.fetch(pages, piece.block_ids)
+    stop = piece.start + piece.text.keys - first_key(piece.text, window)
+    k, v = (x.flatten(0, 1)[None, piece.start : stop] for x in (buffer.k, buffer.v))
+    return attend(q[None], k, v, causal=True, window=window, scale=scale)[0]
 
 
 def _walk(
     q: Tensor, pages: Pages, text: Text, plan: PagedPlan, options: Options, scratch: Scratch
 ) -> tuple[Tensor, Tensor]:
     """q (L, H, D) of one text -> out (L, H, D) and lse (H, L): its pages tile by tile, as in the five lines above."""
-    (L, H, D), G = q.shape, pages.k.shape[2]
+    (L, H, D), G = q.shape, pages.shape[2]
     wide = torch.float64 if q.dtype == torch.float64 else torch.float32
     rows = q.to(wide).reshape(L, G, H // G, D).permute(1, 2, 0, 3).reshape(G, -1, D)  # (G, H / G · L, D)
     rows = rows * (1 / math.sqrt(D) if options.scale is None else options.scale)
@@ -173,15 +207,16 @@ def _tiles(
     q: Tensor, pages: Pages, text: Text, plan: PagedPlan, window: int | None, scratch: Scratch
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """-> (position of the first key, k, v (s, G, D)) of one tile after the other, as many pages each as the buffers take."""
-    P, used = plan.block_size, plan.pages(text, window)
+    P, first = plan.block_size, first_key(text, window)
+    blocks = torch.tensor(plan.blocks(text, window), device=q.device)
     score_row = 4 * q.shape[0] * q.shape[1] * P
     step = max(1, min(TILE_BYTES // pages.page_bytes, SCORE_BYTES // score_row))
-    ids = torch.tensor([text.block_ids[i] for i in used], device=q.device)
-    for tile, block_ids in enumerate(ids.split(step)):
-        first = (used.start + tile * step) * P
-        k, v = fetch_pages(pages, block_ids, pages.k.dtype if pages.k_scale is None else q.dtype, scratch)
-        start, stop = max(0, first_key(text, window) - first), min(len(k), text.keys - first)
-        yield first + start, k[start:stop], v[start:stop]
+    for tile, block_ids in enumerate(blocks.split(step)):
+        buffer = scratch.buffer(pages, len(block_ids), q.dtype)
+        buffer.fetch(pages, block_ids)
+        begin = (first // P + tile * step) * P  # position of the tile's first slot
+        seen = slice(max(0, first - begin), text.keys - begin)
+        yield begin + seen.start, buffer.k.flatten(0, 1)[seen], buffer.v.flatten(0, 1)[seen]
 
 
 def _hide(scores: Tensor, text: Text, first: int, window: int | None) -> Tensor:

@@ -56,6 +56,8 @@ class PagedCache:
     def _reserve(self, dtype: torch.dtype, device: torch.device | str) -> None:
         self.k, self.v = reserve(self.shape, dtype, device), reserve(self.shape, dtype, device)
         self._tensors: tuple[Tensor, ...] = (self.k, self.v)
+        self._slots = [(k, v) for k, v in zip(self.k.flatten(1, 2), self.v.flatten(1, 2), strict=True)]
+        self.pages = [Pages(k, v) for k, v in zip(self.k, self.v, strict=True)]
 
     @property
     def nbytes(self) -> int:
@@ -70,10 +72,6 @@ class PagedCache:
     def table(self) -> BlockTable:
         """A new text without tokens."""
         return BlockTable(self.pool)
-
-    def pages(self, layer: int) -> Pages:
-        """One layer's blocks, as attention takes them."""
-        return Pages(self.k[layer], self.v[layer])
 
     def extend(self, tables: Sequence[BlockTable], counts: Sequence[int]) -> PagedBatch:
         """Make room for `counts[i]` more tokens of text `tables[i]` -> the batch that one forward pass takes.
@@ -117,8 +115,9 @@ class PagedCache:
 
     def keep(self, layer: int, k: Tensor, v: Tensor, slots: Tensor) -> None:
         """`write` with its arguments trusted: called once a layer a pass. A cache carries no gradients."""
-        self.k[layer].flatten(0, 1).index_copy_(0, slots, k.detach())
-        self.v[layer].flatten(0, 1).index_copy_(0, slots, v.detach())
+        k_slots, v_slots = self._slots[layer]
+        k_slots.index_copy_(0, slots, k.detach())
+        v_slots.index_copy_(0, slots, v.detach())
 
     def read(self, layer: int, table: BlockTable) -> tuple[Tensor, Tensor]:
         """-> k, v (S, G, D) of one text, copied into one piece."""

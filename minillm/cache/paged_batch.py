@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from minillm.attention.paged import attend_paged
-from minillm.attention.paged_plan import PagedPlan, Text
+from minillm.attention.paged_plan import PagedPlan
 from minillm.cache.block_table import BlockTable
 from minillm.cache.fit import ModelFacts, require_fit
 from minillm.errors import InvalidValue, rule_numbers_remedy
@@ -28,23 +28,67 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PagedBatch:
-    """B texts with T new tokens in all: what `PagedCache.extend` gives and the decoder takes as its cache, once.
+    """B texts, `counts` new tokens of each and T in all: what `PagedCache.extend` gives and the decoder takes, once.
 
-    block_table (B, max_blocks) int32, filled up with zeros; seq_lens (B,) int32 with the new tokens; query_start_loc
-    (B + 1,) int32, where each text's tokens begin; slot_mapping and token_positions (T,) int64.
+    `lengths` count the new tokens; `block_ids` are each text's blocks. The index tensors are on the cache's device, each
+    made when it is first asked for: a processor can do without most of them.
     """
 
     cache: PagedCache
-    block_table: Tensor
-    seq_lens: Tensor
-    query_start_loc: Tensor
-    slot_mapping: Tensor
-    token_positions: Tensor
-    max_query_len: int
-    max_seq_len: int
-    plan: PagedPlan
+    counts: tuple[int, ...]
+    lengths: tuple[int, ...]
+    block_ids: tuple[list[int], ...]
 
     is_packed = True  # token ids come as (T,)
+
+    @property
+    def max_query_len(self) -> int:
+        """The most new tokens that a text has."""
+        return max(self.counts)
+
+    @property
+    def max_seq_len(self) -> int:
+        """How long the longest text is, its new tokens included."""
+        return max(self.lengths)
+
+    @cached_property
+    def block_table(self) -> Tensor:
+        """(B, max_blocks) int32, short rows filled up with zeros."""
+        table = np.zeros((len(self.block_ids), max(map(len, self.block_ids))), dtype=np.int32)
+        for row, block_ids in zip(table, self.block_ids, strict=True):
+            row[: len(block_ids)] = block_ids
+        return self._tensor(table)
+
+    @cached_property
+    def seq_lens(self) -> Tensor:
+        """(B,) int32."""
+        return self._tensor(np.array(self.lengths, dtype=np.int32))
+
+    @cached_property
+    def query_start_loc(self) -> Tensor:
+        """(B + 1,) int32: text b's new tokens are the packed rows from entry b to entry b + 1."""
+        return self._tensor(np.concatenate(([0], np.cumsum(self.counts))).astype(np.int32))
+
+    @cached_property
+    def slot_mapping(self) -> Tensor:
+        """(T,) int64: the slot of each new token, block · P + its place in the block."""
+        P, texts = self.cache.pool.block_size, zip(self.counts, self.lengths, self.block_ids, strict=True)
+        slots = [
+            block_ids[position // P] * P + position % P
+            for count, length, block_ids in texts
+            for position in range(length - count, length)
+        ]
+        return torch.tensor(slots, device=self.cache.device)
+
+    @cached_property
+    def token_positions(self) -> Tensor:
+        """(T,) int64: where each new token stands in its own text."""
+        return self._tensor(self._positions)
+
+    @cached_property
+    def plan(self) -> PagedPlan:
+        """What attention does in every layer alike."""
+        return PagedPlan(self.counts, self.lengths, self.block_ids, self.cache.pool.block_size)
 
     def check(self, model: ModelFacts, token_ids: Tensor) -> None:
         """Raise InvalidValue when the cache is another model's or token_ids (T,) are not as many as were made room for."""
@@ -52,14 +96,14 @@ class PagedBatch:
         want = (model.num_layers, model.num_kv_heads, model.head_dim, model.dtype, model.device)
         names = "layers, kv_heads, head_dim, dtype and device"
         require_fit(names, (N, G, D, cache.dtype, cache.device), want, "make a PagedCache of this model's sizes")
-        if len(token_ids) != len(self.slot_mapping):
-            rule = f"this batch has room for {len(self.slot_mapping)} new tokens"
+        if len(token_ids) != sum(self.counts):
+            rule = f"this batch has room for {sum(self.counts)} new tokens"
             raise InvalidValue(rule_numbers_remedy(rule, str(len(token_ids)), "extend the tables by as many"))
 
     def positions(self, token_ids: Tensor) -> tuple[int, int] | Tensor:
         """Where each new token stands in its own text: (start, stop) for one text, else (T,)."""
-        if len(self.seq_lens) == 1:
-            return self.max_seq_len - self.max_query_len, self.max_seq_len
+        if len(self.counts) == 1:
+            return self.lengths[0] - self.counts[0], self.lengths[0]
         return self.token_positions
 
     def reach(self, token_ids: Tensor) -> int:
@@ -68,42 +112,33 @@ class PagedBatch:
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """Keep k, v (T, G, D) of the new tokens; q (T, H, D) -> (T, H, D), causal over all that is kept of each text."""
-        self.cache.keep(layer, k, v, self.slot_mapping)
-        return attend_paged(q, self.cache.pages(layer), self.plan, self.cache.scratch, window=window)
+        cache = self.cache
+        cache.keep(layer, k, v, self.slot_mapping)
+        return attend_paged(q, cache.pages[layer], self.plan, cache.scratch, window=window)
+
+    def last_rows(self, x: Tensor) -> Tensor:
+        """x (T, …), one row a new token -> (B, …), the last of each text."""
+        return x if len(x) == len(self.counts) else x[self.query_start_loc[1:] - 1]
 
     def advance(self, count: int) -> None:
         """Nothing: `extend` has counted the tokens already, when it made room for them."""
 
     def __repr__(self) -> str:
-        return (
-            f"PagedBatch({len(self.seq_lens)} texts, {len(self.slot_mapping)} new tokens, longest {self.max_seq_len})"
-        )
+        return f"PagedBatch({len(self.counts)} texts, {sum(self.counts)} new tokens, longest {self.max_seq_len})"
+
+    @property
+    def _positions(self) -> np.ndarray:
+        """(T,) int64: a text's tokens count up to its last, which stands at its length less one."""
+        ends, counts = np.cumsum(self.counts), self.counts
+        return np.arange(ends[-1]) + np.repeat(np.array(self.lengths) - ends, counts)
+
+    def _tensor(self, values: np.ndarray) -> Tensor:
+        with torch.inference_mode(False):
+            return torch.from_numpy(values).to(self.cache.device)
 
 
 def make_batch(cache: PagedCache, tables: Sequence[BlockTable], counts: Sequence[int]) -> PagedBatch:
     """Tables that were extended by `counts` -> the pass that writes and attends to their new tokens. Trusts both."""
-    device, block_size = cache.device, cache.pool.block_size
-    lengths = [table.length for table in tables]
-    rows = [0, *accumulate(counts)]
-    block_table = np.zeros((len(tables), max(len(t.block_ids) for t in tables)), dtype=np.int32)
-    for row, table in zip(block_table, tables, strict=True):
-        row[: len(table.block_ids)] = table.block_ids
-    slots = [s for t, n in zip(tables, counts, strict=True) for s in t.slots(t.length - n, t.length)]
-    positions = [p for t, n in zip(tables, counts, strict=True) for p in range(t.length - n, t.length)]
     # A copy of the ids: the tables go on growing, and a pass stays what it was.
-    texts = [
-        Text(row, count, table.length, tuple(table.block_ids))
-        for row, count, table in zip(rows, counts, tables, strict=False)
-    ]
-    with torch.inference_mode(False):
-        return PagedBatch(
-            cache,
-            torch.from_numpy(block_table).to(device),
-            torch.tensor(lengths, dtype=torch.int32, device=device),
-            torch.tensor(rows, dtype=torch.int32, device=device),
-            torch.tensor(slots, device=device),
-            torch.tensor(positions, device=device),
-            max(counts),
-            max(lengths),
-            PagedPlan(texts, block_size, device),
-        )
+    block_ids = tuple(list(table.block_ids) for table in tables)
+    return PagedBatch(cache, tuple(counts), tuple(table.length for table in tables), block_ids)

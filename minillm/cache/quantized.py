@@ -40,10 +40,7 @@ class QuantizedPagedCache(PagedCache):
         scales = self.shape[:-1]
         self.k_scale, self.v_scale = reserve(scales, torch.float32, device), reserve(scales, torch.float32, device)
         self._tensors = (self.k, self.v, self.k_scale, self.v_scale)
-
-    def pages(self, layer: int) -> Pages:
-        """One layer's blocks and scales, as attention takes them."""
-        return Pages(self.k[layer], self.v[layer], self.k_scale[layer], self.v_scale[layer])
+        self.pages = [Pages(*layer) for layer in zip(*self._tensors, strict=True)]
 
     def keep(self, layer: int, k: Tensor, v: Tensor, slots: Tensor) -> None:
         """Quantise k and v (T, G, D) and keep them in `slots` (T,), with their scales. Trusts its arguments."""
@@ -57,8 +54,10 @@ class QuantizedPagedCache(PagedCache):
         """-> k, v (S, G, D) of one text, widened to `dtype`, in one piece."""
         self._require_tables([table])
         slots = torch.tensor(table.slots(0, table.length), dtype=torch.int64, device=self.device)
-        pages = self.pages(layer)
-        return self._widened(pages.k, self.k_scale[layer], slots), self._widened(pages.v, self.v_scale[layer], slots)
+        return (
+            self._widened(self.k[layer], self.k_scale[layer], slots),
+            self._widened(self.v[layer], self.v_scale[layer], slots),
+        )
 
     def _widened(self, cache: Tensor, scales: Tensor, slots: Tensor) -> Tensor:
         numbers = cache.view(torch.int8).flatten(0, 1)[slots].view(cache.dtype)

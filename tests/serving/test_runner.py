@@ -58,5 +58,5 @@ def test_sixteen_bit_weights_keep_the_modules_rounding():
 def test_no_weight_is_copied():
     model = decoder(BASE, torch.float32)
     loop = DecodeLoop(model, model.new_cache(1, 8))
-    assert loop.layers[0].qkv.weight.data_ptr() == model.layers[0].attention.qkv_proj.weight.data_ptr()
-    assert loop.head.weight.data_ptr() == model.embed_tokens.weight.data_ptr()
+    assert loop.plain.layers[0].qkv.weight.data_ptr() == model.layers[0].attention.qkv_proj.weight.data_ptr()
+    assert loop.plain.head.weight.data_ptr() == model.embed_tokens.weight.data_ptr()
