@@ -3,7 +3,7 @@
 What it finds it makes short: a failing life is printed as the few calls that lead to it.
 """
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -100,6 +100,11 @@ def machine(parts):
 
 def run_machine(parts, examples=60, steps=30, shrink=True):
     """Let hypothesis draw lives of up to `steps` rules each; the first broken promise is raised."""
-    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
-    options = settings(max_examples=examples, stateful_step_count=steps, phases=phases, report_multiple_bugs=False)
+    options = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
+        report_multiple_bugs=False,
+        suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no finding
+    )
     run_state_machine_as_test(machine(parts), settings=options)
