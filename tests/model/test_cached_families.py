@@ -79,22 +79,3 @@ def test_half_precision_rows_of_different_lengths():
     model = decoder("llama", torch.bfloat16)
     prompts = [text(n, seed=n)[0] for n in (3, 17, 8)]
     assert read_ragged(model, model.new_cache(3, 64), prompts, [1, 4, 1]) <= 0.05
-
-
-@pytest.mark.gpu
-@pytest.mark.parametrize("kind", KINDS)
-def test_on_a_gpu_as_on_a_cpu(kind):
-    from copy import deepcopy
-
-    model = deepcopy(decoder("qwen2 window")).cuda()
-    ids, exact = text(LENGTH, seed=1, batch=2), decoder("qwen2 window")(text(LENGTH, seed=1, batch=2))
-    got = read(model, ids.cuda(), KINDS[kind](model, 2), [7, 1, 1, 20, *[1] * 4])
-    assert relative(got.cpu(), exact) <= 1e-12
-    cache = KINDS[kind](model, 2, slack=30)
-    model(ids[:, :30].cuda(), cache)
-    cache.truncate([30, 11])
-    more = text(1, seed=9, batch=2)
-    got = model(more.cuda(), cache).cpu()
-    for row, length in enumerate((30, 11)):
-        whole = torch.cat((ids[row, :length], more[row]))
-        assert relative(got[row, -1], decoder("qwen2 window")(whole[None])[0, -1]) <= 1e-12
