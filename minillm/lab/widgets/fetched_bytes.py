@@ -124,13 +124,15 @@ def draw_decode_bytes(data: DecodeBytes) -> Figure:
 
 def describe_decode_bytes(data: DecodeBytes) -> str:
     """The table in numbers, and how many rows of the packed tile are padding."""
-    number = figures.format_number
-    lines = [
-        f"{data.model}, {data.config.num_layers} layers, H = {data.config.num_heads}, {data.batch} x {number(data.length)} tokens, {DTYPE}"
-    ]
+    number, c = figures.format_number, data.config
+    head = (
+        f"{data.model}, {c.num_layers} layers, H = {c.num_heads}, {data.batch} x {number(data.length)} tokens, {DTYPE}"
+    )
+    names = ("bytes", "cache holds", "a program a head", "at least", "packed", "at least", "rows in use")
+    rows = []
     for s in data.sharings:
-        ways = (("a program a head", s.per_head), ("packed", s.packed))
-        fetched = "; ".join(f"{way} {number(size)} bytes, {data.milliseconds(size):.3g} ms" for way, size in ways)
-        lines.append(f"{s.name}: holds {number(s.cache_bytes)} bytes; {fetched}")
-        lines.append(f"  rows of a packed tile: {s.useful_rows} of {s.rows} in use")
-    return "\n".join(lines)
+        cells = [number(s.cache_bytes)]
+        for size in (s.per_head, s.packed):
+            cells += [number(size), f"{data.milliseconds(size):.3g} ms"]
+        rows.append([s.name, *cells, f"{s.useful_rows} of {s.rows}"])
+    return "\n".join([head, *figures.text_table(names, rows)])
