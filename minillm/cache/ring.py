@@ -82,8 +82,9 @@ class RingCache:
         self, count: int, max_length: int | None, dtype: torch.dtype, device: torch.device | str
     ) -> None:
         if max_length is None:
-            rule = f"{count} layers see everything and are kept whole, which takes a max_length"
-            raise InvalidValue(rule_numbers_remedy(rule, "None", "pass how many tokens a text may have"))
+            rule = "layers that see everything are kept whole, which takes a max_length"
+            got = f"None, and {count} of {len(self.windows)} layers see everything"
+            raise InvalidValue(rule_numbers_remedy(rule, got, "pass how many tokens a text may have"))
         _, B, _, G, D = self.k.shape
         self.full = ContiguousCache(count, B, max_length, G, D, dtype=dtype, device=device)
         self.full.lengths = self.lengths  # one count for both kinds of layer
@@ -113,7 +114,10 @@ class RingCache:
         want = (
             model.num_layers, token_ids.shape[0], model.num_kv_heads, model.head_dim, model.dtype, model.device,
         )  # fmt: skip
-        names, remedy = "layers, batch, kv_heads, head_dim, dtype and device", "make one with new_ring_cache(model)"
+        names, remedy = (
+            "layers, batch, kv_heads, head_dim, dtype and device",
+            "make one with model.new_ring_cache(batch)",
+        )
         require_fit(names, got, want, remedy)
         require_fit("window in each layer", self.windows, model.windows, remedy)
         if self.full is not None:

@@ -143,7 +143,7 @@ def test_a_model_without_a_window_has_no_ring():
         (
             dict(sliding_layers=(0,)),
             InvalidValue,
-            "1 layers see everything and are kept whole, which takes a max_length",
+            "kept whole, which takes a max_length; got None, and 1 of 2",
         ),
         (dict(sliding_layers=(0,), max_length=-5), InvalidValue, "max_length must be at least 1"),
         (dict(max_length="all"), InvalidType, "max_length must be a whole number"),
