@@ -15,6 +15,7 @@ from torch import Tensor
 from minillm.lab.checks import inputs
 from minillm.lab.checks.call import Given, LearnerCall
 from minillm.lab.checks.cases import Budget, Property, given, same
+from minillm.lab.checks.compare import kind_problem
 from minillm.lab.checks.exercise import Exercise
 from minillm.lab.checks.result import Finding
 
@@ -47,12 +48,12 @@ def _run_live(call: LearnerCall, scene: Given) -> Any:
     return call.function(*scene.args)
 
 
-def _problem(rows: Any, want: list[Tensor]) -> Finding | None:
+def _problem(rows: Any, want: list[Tensor], compare: Any = same) -> Finding | None:
     if not isinstance(rows, (list, tuple)) or len(rows) != len(want):
         got = f"{type(rows).__name__}" + (f" of {len(rows)}" if isinstance(rows, (list, tuple)) else "")
         return Finding("", (("got", got), ("want", f"a list of {len(want)} tensors, one a row")))
     for row, (got_row, want_row) in enumerate(zip(rows, want, strict=True)):
-        if finding := same(got_row, want_row):
+        if finding := compare(got_row, want_row):
             return Finding("", (("row", str(row)), *finding.facts))
     return None
 
@@ -88,7 +89,7 @@ def _refused(name: str, meaning: str, lengths: list[int], counts: list[int]) -> 
 
 def _shapes(call: LearnerCall) -> Finding | None:
     scene = _scene([2, 5], [1, 1])
-    return _problem(_run_live(call, scene), _wanted(*scene.args)[0])
+    return _problem(_run_live(call, scene), _wanted(*scene.args)[0], compare=kind_problem)
 
 
 def _any_cut(call: LearnerCall) -> Finding | None:

@@ -98,5 +98,5 @@ RING = Exercise(
         "return [position % slots for every position from oldest to query]",
     ),
     solution="notebooks/solutions/lesson_07.py: ring_slots",
-    time_limit_s=8.0,
+    time_limit_s=4.0,
 )  # fmt: skip
