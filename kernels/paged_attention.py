@@ -18,12 +18,12 @@ Sources: Kwon et al., "PagedAttention" (2023); the packed rows and the search fo
 import torch
 
 from minillm.attention.validate_paged import Texts, validate_paged
-from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.kernels.attention_tiles import Tiles, require_tiles
 from minillm.kernels.decode_tiles import processors
-from minillm.kernels.flash_attention import LOG2_E, WIDEST, fold_scale, key_range, load_tile, score_unit, tanh
+from minillm.kernels.flash_attention import LOG2_E, fold_scale, key_range, load_tile, score_unit, tanh
+from minillm.kernels.flash_decode import partials
 from minillm.kernels.merge_splits import merge_splits
-from minillm.kernels.operands import DTYPES, require_plain
+from minillm.kernels.paged_input import INSTEAD, fewer_texts, require_paged_input
 from minillm.kernels.paged_tiles import choose_paged_tiles
 from minillm.kernels.runtime import architecture, launch, tl, triton
 from minillm.kernels.targets import dot_precision
@@ -31,8 +31,6 @@ from minillm.measure import splits
 from minillm.measure.numbers import require_whole
 from minillm.measure.paged_cost import paged_rows, paged_tile_steps
 from minillm.measure.tiles import padded_width
-
-INSTEAD = "minillm.attention.tiled_paged"
 
 
 @triton.jit
@@ -254,7 +252,7 @@ def paged_attention(
         q, k_cache, v_cache, block_table, seq_lens, query_start_loc, max_query_len, window=window, softcap=softcap,
         sinks=sinks, scale=scale, k_scale=k_scale, v_scale=v_scale, return_lse=return_lse,
     )  # fmt: skip
-    require_paged_input(q, k_cache, v_cache, sinks, k_scale, v_scale)
+    require_paged_input(q, k_cache, v_cache, sinks, k_scale, v_scale, architecture())
     require_tiles(tiles, Tiles)
     if num_splits is not None:
         require_whole(num_splits=num_splits)
@@ -314,59 +312,10 @@ def attend_paged(
         GROUP=H // G, DECODE=decode, WINDOW=window is not None, SOFTCAP=softcap > 0, SINKS=sinks is not None,
         QUANTIZED=k_scale is not None, P=P, D=D, BLOCK_D=padded_width(D), BLOCK_M=block_m, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
-        tile_steps=lambda: paged_tile_steps(texts, H, G, tiles.block_l, tiles.block_s, window),
-        smaller=lambda limit: fewer_texts(texts, H, G, tiles, window, limit),
+        tile_steps=lambda: paged_tile_steps(texts, H, G, tiles.block_l, tiles.block_s, num_splits, window),
+        smaller=lambda limit: fewer_texts(texts, H, G, tiles, num_splits, window, limit),
         instead=INSTEAD,
     )  # fmt: skip
     if num_splits > 1:
         merge_splits(outs, lses, out, lse)
     return out, lse.T
-
-
-def require_paged_input(
-    q: torch.Tensor,
-    k_cache: torch.Tensor,
-    v_cache: torch.Tensor,
-    sinks: torch.Tensor | None,
-    k_scale: torch.Tensor | None,
-    v_scale: torch.Tensor | None,
-) -> None:
-    """Raise Unsupported, naming what can, for dtypes, widths and layouts the kernel does not take, and for gradients."""
-    tensors = {"q": q, "k_cache": k_cache, "v_cache": v_cache, "sinks": sinks, "k_scale": k_scale, "v_scale": v_scale}
-    require_plain(INSTEAD, **tensors)
-    if q.dtype not in DTYPES:
-        rule = "paged_attention takes queries of float16, bfloat16 and float32"
-        raise Unsupported(rule_numbers_remedy(rule, str(q.dtype), f"use {INSTEAD}, which keeps float64"))
-    if q.shape[-1] > WIDEST:
-        rule = f"paged_attention takes head widths D up to {WIDEST}"
-        raise Unsupported(rule_numbers_remedy(rule, str(q.shape[-1]), f"use {INSTEAD}"))
-    for name, x in (("k_cache", k_cache), ("v_cache", v_cache)):
-        if x.stride(-1) != 1 and x.shape[-1] > 1:
-            rule = f"{name} must have a contiguous last dimension: copying a whole cache at every call is no remedy"
-            raise Unsupported(rule_numbers_remedy(rule, f"stride {x.stride(-1)}", "allocate it (num_blocks, P, G, D)"))
-    for name, scales in (("k_scale", k_scale), ("v_scale", v_scale)):
-        if scales is not None and not scales.is_contiguous():
-            rule = f"{name} must be contiguous: copying all scales at every call is no remedy"
-            raise Unsupported(rule_numbers_remedy(rule, f"strides {scales.stride()}", "allocate it (num_blocks, P, G)"))
-    wanting = [name for name, x in tensors.items() if x is not None and x.requires_grad]
-    if wanting and torch.is_grad_enabled():
-        rule = "paged_attention has no backward pass, so gradients would be lost"
-        raise Unsupported(rule_numbers_remedy(rule, f"{wanting[0]} with requires_grad=True", "use torch.no_grad()"))
-
-
-def partials(num_splits: int, q: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Room for what each run finds for each query row: out (num_splits, T, H, D) and lse (num_splits, T, H), float32."""
-    T, H, D = q.shape
-    outs = torch.empty((num_splits, T, H, D), dtype=torch.float32, device=q.device)
-    return outs, torch.empty((num_splits, T, H), dtype=torch.float32, device=q.device)
-
-
-def fewer_texts(texts: Texts, H: int, G: int, tiles: Tiles, window: int | None, limit: int) -> str:
-    """How many of the texts fit `limit` steps together, in words; if not even one, how long the first may be."""
-    for count in range(len(texts), 0, -1):
-        if paged_tile_steps(texts[:count], H, G, tiles.block_l, tiles.block_s, window) <= limit:
-            return f"the first {count} texts"
-    L, S = texts[0]
-    while paged_tile_steps([(L, S)], H, G, tiles.block_l, tiles.block_s, window) > limit and S > 1:
-        L, S = max(1, L // 2), S // 2
-    return f"a text of {S} tokens, {L} of them new"

@@ -106,12 +106,21 @@ def paged_attention_cost(
 
 
 def paged_tile_steps(
-    texts: Sequence[tuple[int, int]], num_heads: int, num_kv_heads: int, block_l: int, block_s: int, window: int | None
+    texts: Sequence[tuple[int, int]],
+    num_heads: int,
+    num_kv_heads: int,
+    block_l: int,
+    block_s: int,
+    num_splits: int,
+    window: int | None,
 ) -> int:
-    """(L, S) of each text -> steps over tiles that all programs take together, the measure of what interpreting costs."""
+    """(L, S) of each text -> steps over tiles that all programs take together; an idle program counts as one.
+
+    It is the measure of what interpreting costs.
+    """
     _, block_q = paged_rows(block_l, num_heads, num_kv_heads)
     ranges = (visited for L, S in texts for visited in _ranges(L, S, block_q, block_s, window))
-    return num_kv_heads * sum(len(visited.tiles(block_s)) for visited in ranges)
+    return num_kv_heads * sum(max(num_splits, len(visited.tiles(block_s))) for visited in ranges)
 
 
 def _ranges(L: int, S: int, block_q: int, block_s: int, window: int | None) -> Iterator[KeyRange]:
