@@ -17,10 +17,13 @@ _NAMES = {
     "flash_backward": "minillm.kernels.flash_backward",
     "flash_decode": "minillm.kernels.flash_decode",
     "inspect": "minillm.kernels.inspect:",
+    "kv_write": "minillm.kernels.kv_write",
     "matmul": "minillm.kernels.matmul",
     "merge_states": "minillm.kernels.merge_states",
     "mode": "minillm.kernels.runtime",
     "paged_attention": "minillm.kernels.paged_attention",
+    "rotary": "minillm.kernels.rotary",
+    "rotary_write": "minillm.kernels.rotary",
     "softmax": "minillm.kernels.softmax",
 }
 __getattr__, __dir__, __all__ = open_door(__name__, _NAMES)

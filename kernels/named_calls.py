@@ -67,6 +67,37 @@ def _merge_states(example: Example) -> Call:
     return partial(kernels.merge_states, [q, q], [lse, lse])
 
 
+def _kv_write(example: Example) -> Call:
+    """16,384 new tokens of 8 KV heads into a cache of 2,048 blocks of 16."""
+    return partial(kernels.kv_write, *_new_tokens(example)[1:], *_slots(example))
+
+
+def _rotary(example: Example) -> Call:
+    q, k, _ = _new_tokens(example)
+    return partial(kernels.rotary, q, k, *_turns(example))
+
+
+def _rotary_write(example: Example) -> Call:
+    return partial(kernels.rotary_write, *_new_tokens(example), *_turns(example), *_slots(example))
+
+
+def _new_tokens(example: Example) -> list[torch.Tensor]:
+    """q (T, H, D), k and v (T, G, D)."""
+    return [example.empty(16384, heads, example.head_dim) for heads in (32, 8, 8)]
+
+
+def _turns(example: Example) -> list[torch.Tensor]:
+    """cos and sin (max_pos, D), positions (T,)."""
+    table = [example.empty(8192, example.head_dim, dtype=torch.float32) for _ in range(2)]
+    return [*table, example.empty(16384, dtype=torch.int64)]
+
+
+def _slots(example: Example) -> list[torch.Tensor]:
+    """k_cache and v_cache (num_blocks, P, G, D), slot_mapping (T,)."""
+    cache = [example.empty(2048, 16, 8, example.head_dim) for _ in range(2)]
+    return [*cache, example.empty(16384, dtype=torch.int64)]
+
+
 def _softmax(example: Example) -> Call:
     return partial(kernels.softmax, example.empty(16384, 8192))
 
@@ -80,7 +111,10 @@ NAMED_CALLS: dict[str, Callable[[Example], Call]] = {
     "flash_attention_varlen": _flash_attention_varlen,
     "flash_backward": _flash_backward,
     "flash_decode": _flash_decode,
+    "kv_write": _kv_write,
     "merge_states": _merge_states,
+    "rotary": _rotary,
+    "rotary_write": _rotary_write,
     "softmax": _softmax,
     "matmul": _matmul,
 }

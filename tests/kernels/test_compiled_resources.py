@@ -16,6 +16,7 @@ from minillm.kernels.named_calls import named_call
 HALF = ("fp16", "bf16")
 NVIDIA = tuple(target for target in inspect.TARGETS if target.startswith("sm_"))
 SPILL_FREE = ("sm_80", "sm_90", "sm_100")  # these kernels, in half precision and at D = 64 and 128
+WITHOUT_DOTS = ("softmax", "merge_states", "kv_write", "rotary", "rotary_write")
 NEVER_SPILL = ("flash_attention", "flash_decode")
 
 
@@ -46,6 +47,7 @@ def cases() -> list[Case]:
         found += [Case("flash_backward", target, "bf16", 64), Case("flash_backward", target, "fp16", 128, True)]
         found += [Case("flash_decode", target, dtype, D) for D in widths for dtype in HALF]
         found += [Case("flash_decode", target, "bf16", 256), Case("flash_decode", target, "fp32", 64)]
+        found += [Case("kv_write", target), Case("rotary", target), Case("rotary_write", target)]
         found += [Case("softmax", target), Case("matmul", target), Case("matmul", target, "fp32")]
     found += [Case("flash_attention", "sm_90", "bf16", 80, True), Case("flash_attention", "sm_80", "bf16", 96, True)]
     found += [Case("flash_attention", "sm_90", "fp32", 128), Case("softmax", "sm_90", "fp32")]
@@ -87,7 +89,7 @@ def test_it_compiles_and_fits(compiled, case):
 @pytest.mark.parametrize("case", [case for case in cases() if case.dtype in HALF], ids=str)
 def test_dots_run_on_the_matrix_units_and_their_tiles_come_asynchronously(compiled, case):
     with_dots = [report for report in compiled[case] if "tt.dot" in report.stages["ttir"]]
-    assert bool(with_dots) == (case.name not in ("softmax", "merge_states"))
+    assert bool(with_dots) == (case.name not in WITHOUT_DOTS)
     for report in with_dots:
         assert report.matrix_instructions > 0, report
         if case.target in NVIDIA:
@@ -99,12 +101,7 @@ def test_dots_run_on_the_matrix_units_and_their_tiles_come_asynchronously(compil
 @pytest.mark.parametrize("case", cases(), ids=str)
 def test_registers_are_spilled_only_where_it_is_known(compiled, case):
     spilled = {(str(case), r.kernel): r.spill_bytes for r in compiled[case] if r.spill_bytes}
-    if (
-        case.name in NEVER_SPILL
-        and case.target in SPILL_FREE
-        and case.dtype in HALF
-        and case.head_dim in (64, 128)
-    ):
+    if case.name in NEVER_SPILL and case.target in SPILL_FREE and case.dtype in HALF and case.head_dim in (64, 128):
         assert spilled == {}
     elif compiled[case][0].triton.startswith("3.7."):
         assert spilled == {key: bytes for key, bytes in SPILLS.items() if key[0] == str(case)}
@@ -112,11 +109,15 @@ def test_registers_are_spilled_only_where_it_is_known(compiled, case):
         pytest.skip("the table of spills is Triton 3.7's")
 
 
+@pytest.mark.parametrize("name", ["softmax", "kv_write"])
 @pytest.mark.parametrize("target", NVIDIA)
-def test_softmax_moves_16_bytes_at_a_time(compiled, target):
-    (report,) = compiled[Case("softmax", target)]
+def test_copies_move_16_bytes_at_a_time(compiled, target, name):
+    """Slots are looked up 8 bytes at a time."""
+    (report,) = compiled[Case(name, target)]
     moves = [text for _, text in report.lines("sass") if "LDG." in text or "STG." in text]
-    assert moves and all(".128" in text for text in moves)
+    wide = (".128", ".64") if name == "kv_write" else (".128",)
+    assert moves and all(any(width in text for width in wide) for text in moves)
+    assert sum(".128" in text for text in moves) >= 2
 
 
 def test_the_table_of_spills_is_about_these_cases():
