@@ -6,6 +6,7 @@ cosines and sines once for all its heads.
 
 from __future__ import annotations
 
+from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.measure.attention_cost import Bytes
 from minillm.measure.numbers import require_positive, require_whole
 
@@ -24,7 +25,7 @@ def kv_write_bytes(
     Each row (t, g) looks its 8-byte slot up; kept rows of k and v are read once and written once, in 8 bits with 4 bytes
     of scale each.
     """
-    require_whole(at_least=0, tokens=tokens, skipped=skipped)
+    _require_skipped(tokens, skipped)
     require_whole(num_kv_heads=num_kv_heads, head_dim=head_dim)
     require_positive(dtype_bytes=dtype_bytes)
     rows = 2 * (tokens - skipped) * num_kv_heads
@@ -67,9 +68,16 @@ def rotary_write_bytes(
 
     `skipped` tokens have the slot -1: their keys are read and turned, and neither k nor v is written.
     """
-    require_whole(at_least=0, skipped=skipped)
+    _require_skipped(tokens, skipped)
     sizes = {"dtype_bytes": dtype_bytes, "table_bytes": table_bytes, "position_bytes": position_bytes}
     turned = rotary_bytes(tokens, num_heads, num_kv_heads, head_dim, **sizes)
     row = num_kv_heads * head_dim * dtype_bytes
     values = (tokens - skipped) * row
     return Bytes(turned.loaded + values + 8 * tokens, turned.stored + values - skipped * row)
+
+
+def _require_skipped(tokens: int, skipped: int) -> None:
+    require_whole(at_least=0, tokens=tokens, skipped=skipped)
+    if skipped > tokens:
+        rule = f"skipped must be at most tokens, {tokens}"
+        raise InvalidValue(rule_numbers_remedy(rule, str(skipped), "count the tokens whose slot is -1"))

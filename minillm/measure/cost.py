@@ -16,6 +16,7 @@ from minillm.measure.attention_cost import (
     visible_pairs,
 )
 from minillm.measure.backward_cost import BackwardCost, backward_cost, delta_cost, dkdv_cost, dq_cost
+from minillm.measure.cache_cost import kv_write_bytes, rotary_bytes, rotary_write_bytes
 from minillm.measure.decode_cost import (
     DecodeCost,
     flash_decode_cost,
@@ -62,6 +63,7 @@ __all__ = [
     "flash_decode_cost",
     "ideal_attention_bytes",
     "kv_cache_bytes",
+    "kv_write_bytes",
     "matmul_cost",
     "matrix_parameters",
     "merge_splits_cost",
@@ -73,6 +75,8 @@ __all__ = [
     "prefill_flops",
     "ridge_point",
     "roofline_time",
+    "rotary_bytes",
+    "rotary_write_bytes",
     "score_bytes",
     "softmax_bytes",
     "split_decode_cost",

@@ -7,6 +7,8 @@ busy any number of runs keeps a GPU, and which number to take; all of it on plai
 
 from __future__ import annotations
 
+from functools import cache
+
 from minillm.errors import InvalidValue, nearest_divisors, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 from minillm.measure.tiles import KeyRange
@@ -68,9 +70,13 @@ def num_splits(programs: int, processors: int, key_tiles: int, *, most: int = MO
     require_whole(processors=processors, most=most)
     if programs >= BUSY_ENOUGH * processors or key_tiles <= TOO_FEW_TILES or not programs:
         return 1
-    shares = [
-        efficiency(programs, processors, key_tiles, splits) for splits in range(1, min(most, processors, key_tiles) + 1)
-    ]
+    return _fewest(programs, processors, key_tiles, min(most, processors, key_tiles))
+
+
+@cache
+def _fewest(programs: int, processors: int, key_tiles: int, most: int) -> int:
+    """The search, once for each shape: decoding asks again at every token."""
+    shares = [efficiency(programs, processors, key_tiles, splits) for splits in range(1, most + 1)]
     return next(splits for splits, share in enumerate(shares, 1) if share >= NEAR_ENOUGH * max(shares))
 
 
