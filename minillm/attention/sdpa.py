@@ -60,6 +60,9 @@ def attend(
     q (B, L, H, D), k and v (B, S, G, D) -> out (B, L, H, D). Wrong arguments give torch's errors, or none at all.
     """
     L, S, H, G = q.shape[1], k.shape[1], q.shape[2], k.shape[2]
+    if scale is not None and scale < 0:
+        # On a CPU, torch's causal mask is scaled too: a negative scale would turn its -inf into inf, and rows into NaN.
+        q, scale = -q, -scale
     if causal and L > S:
         # The first L - S rows see nothing and give 0; the rest are a square problem, which torch's mask fits.
         seeing = attend(q[:, L - S :], k, v, causal=True, window=window, sinks=sinks, scale=scale)

@@ -202,7 +202,9 @@ def attend_pages(
     alpha = torch.exp2(m - m_safe)
     l = l * alpha + p.sum(1)
     v = load(call.v_cache[blocks, slots, g], shape=shape)  # (block_s, block_d)
-    if call.v_scale is not None:  # a value / 127: times 64 the product keeps to the range of values, as float16 wants it
+    if (
+        call.v_scale is not None
+    ):  # a value / 127: times 64 the product keeps to the range of values, as float16 wants it
         p = p * 64 * load(call.v_scale[blocks, slots, g], shape=(block_s,))
     acc = acc * alpha[:, None] + p.to(q.dtype).to(acc.dtype) @ v.to(acc.dtype)
     return acc, l, m_new

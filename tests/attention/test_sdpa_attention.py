@@ -105,6 +105,13 @@ def test_one_query_copies_no_keys():
     assert allocated < repeated / 8
 
 
+def test_a_negative_scale_keeps_its_mask():
+    """Torch's own causal mask is multiplied by the scale on a CPU, and -inf becomes inf."""
+    q, k, v = tensors(9, 9)
+    want = naive_attention(q.double(), k.double(), v.double(), causal=True, scale=-0.3)
+    assert_close(sdpa_attention(q, k, v, causal=True, scale=-0.3), want, TOLERANCE[q.dtype])
+
+
 def test_inputs_are_left_alone():
     q, k, v = tensors(5, 5)
     before = [x.clone() for x in (q, k, v)]
