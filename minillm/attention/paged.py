@@ -86,6 +86,8 @@ def attend_paged(
     q: Tensor, pages: Pages, plan: PagedPlan, scratch: Scratch, *, window: int | None = None, scale: float | None = None
 ) -> Tensor:
     """`paged_attention` with its arguments trusted and its plan made, once for all layers of a pass. q (T, H, D) -> (T, H, D)."""
+    if pages.k_scale is not None and q.dtype.itemsize < 4:  # widened numbers would not fit into half precision
+        return attend_paged(q.float(), pages, plan, scratch, window=window, scale=scale).to(q.dtype)
     layout = plan.layout(window, pages, q.dtype, scratch)
     if not layout.pieces:
         return torch.zeros_like(q)
@@ -208,11 +210,12 @@ def _tiles(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """-> (position of the first key, k, v (s, G, D)) of one tile after the other, as many pages each as the buffers take."""
     P, first = plan.block_size, first_key(text, window)
+    dtype = q.dtype if pages.k_scale is None or q.dtype.itemsize > 4 else torch.float32
     blocks = torch.tensor(plan.blocks(text, window), device=q.device)
     score_row = 4 * q.shape[0] * q.shape[1] * P
     step = max(1, min(TILE_BYTES // pages.page_bytes, SCORE_BYTES // score_row))
     for tile, block_ids in enumerate(blocks.split(step)):
-        buffer = scratch.buffer(pages, len(block_ids), q.dtype)
+        buffer = scratch.buffer(pages, len(block_ids), dtype)
         buffer.fetch(pages, block_ids)
         begin = (first // P + tile * step) * P  # position of the tile's first slot
         seen = slice(max(0, first - begin), text.keys - begin)
