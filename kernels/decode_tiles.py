@@ -66,7 +66,7 @@ def choose_decode_tiles(target: str, head_dim: int, dtype_bytes: int) -> DecodeT
 
 
 def processors(target: str, device: torch.device) -> int:
-    """Multiprocessors of the GPU the tensors lie on, or, in a rehearsal or the interpreter, of the target."""
+    """Multiprocessors of the GPU that the tensors lie on; of tensors elsewhere, those of the target's usual board."""
     if device.type == "cuda" and target != "interpreter":
         return _processors_of(device.index if device.index is not None else torch.cuda.current_device())
     return PROCESSORS[relative(target)]

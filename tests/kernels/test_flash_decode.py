@@ -13,6 +13,7 @@ from flash_battery import DTYPES
 import minillm as ml
 from minillm.attention.merge import naive_merge_states
 from minillm.attention.naive_decode import naive_decode
+from minillm.attention.tiled import tiled_attention
 from minillm.attention.tiled_decode import tiled_decode
 from minillm.errors import InvalidType, InvalidValue, Unsupported
 from minillm.kernels import flash_attention, flash_decode, mode
@@ -95,15 +96,14 @@ def counted(form, case, dtype):
     return c, (case.pop("lengths"), case.pop("H"), case.pop("G"), 80), case
 
 
-@interpreted
+@pytest.mark.parametrize("form", [pytest.param(kernel, marks=interpreted, id="kernel"), FORMS[1]])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_kernel_twin_and_formula_count_the_same(case, dtype):
-    for form in (kernel, tiled_decode):
-        c, shape, options = counted(form, case, dtype)
-        want = flash_decode_cost(*shape, block_s=32, dtype_bytes=dtype.itemsize, **options)
-        assert (c.bytes_loaded, c.bytes_stored, c.flops) == (want.bytes.loaded, want.bytes.stored, want.flops)
-        assert c.peak_bytes == held_bytes(*shape, options["num_splits"], dtype.itemsize)
+def test_kernel_twin_and_formula_count_the_same(case, dtype, form):
+    c, shape, options = counted(form, case, dtype)
+    want = flash_decode_cost(*shape, block_s=32, dtype_bytes=dtype.itemsize, **options)
+    assert (c.bytes_loaded, c.bytes_stored, c.flops) == (want.bytes.loaded, want.bytes.stored, want.flops)
+    assert c.peak_bytes == held_bytes(*shape, options["num_splits"], dtype.itemsize)
 
 
 def held_bytes(lengths, H, _, D, num_splits, dtype_bytes):
@@ -126,20 +126,26 @@ def test_the_formulas_add_up():
     assert per_head.bytes.loaded == 4 * keys + 32 * 32 * 128 * 2
 
 
-@interpreted
-@pytest.mark.parametrize("sinks", [False, True])
-@pytest.mark.parametrize("window", [None, 40])
-def test_a_program_a_head_reads_shared_keys_again(window, sinks):
+def attend_with_the_kernel(q, k, v, **options):
+    return flash_attention(q, k, v, tiles=Tiles(16, 32), **options)
+
+
+def attend_with_the_twin(q, k, v, **options):
+    return tiled_attention(q, k, v, block_l=16, block_s=32, **options)
+
+
+@pytest.mark.parametrize("attend", [pytest.param(attend_with_the_kernel, marks=interpreted), attend_with_the_twin])
+@pytest.mark.parametrize("plan", [{}, {"window": 40}, {"sinks": True}], ids=str)
+def test_a_program_a_head_reads_shared_keys_again(plan, attend):
     """The form that does not know of groups is flash attention with one query a text: its bytes do not depend on G."""
     lengths, H, D = [150, 70, 0], 4, 32
+    options = decode_battery.with_sinks(plan, H, "cpu")
     for G in (1, 2, 4):
         q, k, v, _ = make("cpu", lengths, 150, H=H, G=G, D=D, dtype=torch.bfloat16)
-        options = decode_battery.with_sinks({"sinks": sinks or None}, H, "cpu")
         with ml.count() as c:
             for b, n in enumerate(lengths):
-                one = slice(b, b + 1)
-                flash_attention(q[one, None], k[one, :n], v[one, :n], window=window, tiles=Tiles(16, 32), **options)
-        want = per_head_decode_cost(lengths, H, D, block_l=16, block_s=32, window=window, sinks=sinks)
+                attend(q[b : b + 1, None], k[b : b + 1, :n], v[b : b + 1, :n], **options)
+        want = per_head_decode_cost(lengths, H, D, block_l=16, block_s=32, **plan)
         assert (c.bytes_loaded, c.bytes_stored, c.flops) == (want.bytes.loaded, want.bytes.stored, want.flops)
 
 
