@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.errors import InvalidType, InvalidValue, nearest_divisors, rule_numbers_remedy, unknown_name
+from minillm.measure.attend_memory import Numbers, Pass
 from minillm.measure.model_cost import parameter_count
 from minillm.measure.numbers import require_whole
-from minillm.measure.pass_memory import Moment, Numbers, Pass, moments
+from minillm.measure.pass_memory import Moment, moments
 
 FLOAT_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
-QUANTIZED_BYTES = {"int8": 1, "float8_e4m3fn": 1}
+QUANTIZED_BYTES = {"int8": 1, "fp8": 1, "float8_e4m3fn": 1}
 SCALE_BYTES = 4  # one float32 a token and head for a quantised cache
 SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_layers", "num_heads", "num_kv_heads", "head_dim")
 FLAGS = {"tied": "tie_word_embeddings"} | {name: name for name in ("qk_norm", "qkv_bias", "output_bias", "mlp_bias")}
@@ -60,6 +61,7 @@ def estimate_memory(
     chunk: int | None = None,
     block_size: int | None = None,
     shared: int = 0,
+    ring: bool = False,
     ragged: bool = False,
     all_logits: bool = False,
 ) -> MemoryEstimate:
@@ -67,65 +69,77 @@ def estimate_memory(
 
     config      anything with vocab_size, hidden_size, intermediate_size, num_layers, num_heads, num_kv_heads and head_dim;
                 where it has them, also biases, norms, windows, tied embeddings and max_position_embeddings
-    dtype       of weights and activations, by name or as torch's own: float32, bfloat16, float16, float64
-    kv_dtype    of the cache if it differs: int8 and float8_e4m3fn bring one float32 scale a token and head
+    dtype       of weights, activations and cache, by name or torch's own: float32, bfloat16, float16, float64
+    kv_dtype    of a paged cache in 8 bits: "int8" or "fp8", with a float32 scale a token and head
     chunk       tokens of each text in one pass: all at once if None, 1 for decoding alone
     block_size  of a paged cache, which gives each text whole blocks; None is a slab of `length` tokens a text
     shared      tokens at the start that all texts have in common: their whole blocks are kept once
-    ragged      texts of different lengths in a contiguous cache, of which `length` is the longest
+    ring        layers with a window keep no more than that
+    ragged      texts of different lengths in a slab, of which `length` is the longest
     all_logits  score every token of a pass, as training and evaluation do, and not only each text's last
 
-    Counted is what our decoder keeps alive without gradients; a library's scratch within one call is not. Raises
-    InvalidType or InvalidValue for what is missing or makes no sense.
+    Counted is what our decoder and its torch attention keep alive without gradients, pages lying in no order; a library's
+    scratch within one call is not. Raises InvalidType or InvalidValue for what is missing or makes no sense.
     """
     require_whole(batch=batch, length=length, chunk=1 if chunk is None else chunk)
-    require_whole(at_least=0, shared=shared)
     n = _numbers(config, _bytes_of("dtype", dtype, FLOAT_BYTES))
     if n.most_positions is not None and length > n.most_positions:
         rule = f"the model sees at most {n.most_positions} positions"
         raise InvalidValue(rule_numbers_remedy(rule, f"a length of {length}", "shorten the texts"))
+    kind = _kind_of_cache(n, block_size, ring, ragged)
+    stored = 0 if kv_dtype is None else _bytes_of("kv_dtype", kv_dtype, QUANTIZED_BYTES)
+    slots = _slots(n, batch, length, kind, block_size, shared)
+    if stored and kind != "pages":
+        raise InvalidValue(rule_numbers_remedy("a cache in 8 bits is paged", "no block_size", "pass block_size=16"))
     flags = {ours: bool(getattr(config, name, False)) for ours, name in FLAGS.items()}
     weights = parameter_count(**{name: getattr(config, name) for name in SIZES}, **flags) * n.width
-    cache = _slots(batch, length, block_size, shared) * _bytes_per_token(n, kv_dtype)
-    passes = _passes(batch, length, min(chunk or length, length), ragged, all_logits)
+    cache = 2 * slots * n.G * (n.D * stored + SCALE_BYTES if stored else n.D * n.width)
+    options = dict(block_size=block_size or 1, stored=stored, all_logits=all_logits)
+    passes = _passes(batch, length, min(chunk or length, length), kind, options)
     points = max((tuple(moments(n, p)) for p in passes), key=lambda points: max(m.total for m in points))
     high = max(points, key=lambda moment: moment.total)
     return MemoryEstimate(weights, cache, high.activations, high.workspace, high.name, points)
 
 
-def _passes(batch: int, length: int, chunk: int, ragged: bool, all_logits: bool) -> list[Pass]:
+def _kind_of_cache(n: Numbers, block_size: int | None, ring: bool, ragged: bool) -> str:
+    chosen = [name for name, is_it in (("pages", block_size is not None), ("ring", ring), ("ragged", ragged)) if is_it]
+    if len(chosen) > 1:
+        rule = "a cache is paged, a ring, or a slab of ragged rows"
+        raise InvalidValue(rule_numbers_remedy(rule, " and ".join(chosen), "choose one"))
+    if block_size is not None:
+        require_whole(block_size=block_size)
+    if ring and not n.sliding:
+        raise InvalidValue(rule_numbers_remedy("a ring needs layers with a window", "none", "leave ring out"))
+    return chosen[0] if chosen else "slab"
+
+
+def _passes(batch: int, length: int, chunk: int, kind: str, options: dict[str, Any]) -> list[Pass]:
     """The passes that may hold the most: the last whole chunk, what is left of the text, and one token a ragged row.
 
     Prompts of different lengths are read padded to one, so only decoding is ragged.
     """
     whole, rest = length // chunk * chunk, length % chunk
-    found = [Pass(batch, chunk, whole, all_logits=all_logits)] if whole else []
-    found += [Pass(batch, rest, length, all_logits=all_logits)] if rest else []
-    return found + [Pass(batch, 1, length, ragged=True, all_logits=all_logits)] * ragged
+    reading = "slab" if kind == "ragged" else kind
+    found = [Pass(batch, chunk, whole, reading, **options)]
+    found += [Pass(batch, rest, length, reading, **options)] if rest else []
+    return found + [Pass(batch, 1, length, kind, **options)] * (kind == "ragged")
 
 
-def _slots(batch: int, length: int, block_size: int | None, shared: int) -> int:
-    """Tokens there is room for: whole blocks when paged, those of a shared beginning once."""
-    if block_size is None:
-        if shared:
-            rule = "a shared beginning needs a paged cache"
-            raise InvalidValue(rule_numbers_remedy(rule, f"shared={shared} and no block_size", "pass block_size=16"))
-        return batch * length
-    require_whole(block_size=block_size)
+def _slots(n: Numbers, batch: int, length: int, kind: str, block_size: int | None, shared: int) -> int:
+    """Tokens there is room for in all layers: whole blocks when paged, those of a shared beginning once."""
+    require_whole(at_least=0, shared=shared)
+    if shared and block_size is None:
+        rule = "a shared beginning needs a paged cache"
+        raise InvalidValue(rule_numbers_remedy(rule, f"shared={shared} and no block_size", "pass block_size=16"))
     if shared > length:
         rule = f"what is shared lies within the length, {length}"
         raise InvalidValue(rule_numbers_remedy(rule, str(shared), "share less, or lengthen the texts"))
-    common = shared // block_size
-    return (common + batch * (-(-length // block_size) - common)) * block_size
-
-
-def _bytes_per_token(n: Numbers, kv_dtype: Any) -> int:
-    """Keys and values of one token in all layers, with their scales if the cache is quantised."""
-    if kv_dtype is None:
-        return 2 * n.N * n.G * n.D * n.width
-    size = _bytes_of("kv_dtype", kv_dtype, FLOAT_BYTES | QUANTIZED_BYTES)
-    scales = SCALE_BYTES if size == 1 else 0
-    return 2 * n.N * n.G * (n.D * size + scales)
+    if block_size is not None:
+        common = shared // block_size
+        return n.N * (common + batch * (-(-length // block_size) - common)) * block_size
+    window = next((w for w in n.windows if w is not None), 0)
+    rings = n.sliding if kind == "ring" else 0
+    return batch * (rings * window + (n.N - rings) * length)
 
 
 def _bytes_of(name: str, dtype: Any, known: dict[str, int]) -> int:
@@ -150,12 +164,8 @@ def _numbers(config: Any, width: int) -> Numbers:
         rule = "num_heads must be a multiple of num_kv_heads"
         raise InvalidValue(rule_numbers_remedy(rule, found, f"nearest valid num_kv_heads: {nearest}"))
     V, C, F, N, H, G, D = sizes.values()
-    most = getattr(config, "max_position_embeddings", None)
-    return Numbers(V, C, F, N, H, G, D, width, bool(getattr(config, "qk_norm", False)), _windows(config, N), most)
-
-
-def _windows(config: Any, num_layers: int) -> tuple[int | None, ...]:
-    """The different windows of a model's layers; None is a layer that sees everything."""
-    window, layers = getattr(config, "sliding_window", None), set(range(num_layers))
+    window, layers = getattr(config, "sliding_window", None), set(range(N))
     sliding = set() if window is None else layers & set(getattr(config, "sliding_layers", ()))
-    return (None,) * bool(layers - sliding) + (window,) * bool(sliding)
+    windows = (None,) * bool(layers - sliding) + (window,) * bool(sliding)
+    norms, most = bool(getattr(config, "qk_norm", False)), getattr(config, "max_position_embeddings", None)
+    return Numbers(V, C, F, N, H, G, D, width, norms, windows, len(sliding), most)

@@ -6,8 +6,11 @@ import pytest
 import torch
 
 import minillm as ml
+from minillm.attention import paged, pages
+from minillm.cache.paged import PagedCache
+from minillm.cache.quantized import QuantizedPagedCache
 from minillm.errors import InvalidType, InvalidValue
-from minillm.measure import cost
+from minillm.measure import attend_memory, cost
 from minillm.model.config import ModelConfig
 from minillm.model.decoder import Decoder
 
@@ -30,7 +33,7 @@ SHAPES = {
     "qwen3, MHA, narrow": dict(family="qwen3", qk_norm=True, num_kv_heads=6, intermediate_size=32),
 }
 # Texts, their length, and the tokens of each read at once: a whole prompt, parts of it, a last part, one by one.
-TEXTS = [(2, 200, None), (3, 256, 64), (1, 300, 128), (2, 24, 1)]
+TEXTS = [(2, 200, None), (3, 256, 64), (1, 300, 128), (2, 6, 1)]
 
 
 def config_of(name):
@@ -145,12 +148,92 @@ def test_a_paged_cache_rounds_up_to_blocks_and_keeps_what_is_shared_once():
     assert slots == [3 * 64, 150, 3 * 64, 16 + 3 * 48, 48 + 3 * 16]
 
 
-def test_a_quantised_cache_is_a_quarter_and_its_scales():
-    config = config_of("llama")
-    full, small = (cost.estimate_memory(config, 1, 64, kv_dtype=dtype).kv_cache for dtype in (None, "int8"))
-    assert full == 64 * 2 * 2 * 2 * 16 * 4 and small == 64 * 2 * 2 * 2 * (16 + 4)
-    assert cost.estimate_memory(config, 1, 64, kv_dtype=torch.float8_e4m3fn).kv_cache == small
-    assert cost.estimate_memory(config, 1, 64, kv_dtype="bfloat16").kv_cache == full // 2
+def scattered(cache):
+    """The pool's blocks in an order of their own, as they lie once a server has run for a while."""
+    ids = cache.pool.allocate(cache.pool.num_blocks)
+    cache.pool.free(ids[::2] + ids[1::2])
+    return cache
+
+
+def measured_in_pages(config, batch, length, chunk, block_size, dtype, stored=None):
+    """As `measured`, over a paged cache of just as many blocks as the texts need."""
+    model = Decoder(config).to(dtype)
+    blocks = batch * -(-length // block_size)
+    sizes = (config.num_layers, blocks, block_size, config.num_kv_heads, config.head_dim)
+    ids = torch.zeros(batch, length, dtype=torch.int64)
+    with torch.inference_mode(), ml.count() as c:
+        made = QuantizedPagedCache(*sizes, stored=stored, dtype=dtype) if stored else PagedCache(*sizes, dtype=dtype)
+        cache = scattered(made)
+        tables = [cache.table() for _ in range(batch)]
+        for part in ids.split(chunk or length, dim=1):
+            now = cache.extend(tables, [part.shape[1]] * batch)
+            hidden = now.last_rows(model.hidden_states(part.flatten(), now))
+            model.logits(hidden)
+            del hidden, now
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    return weights, cache.nbytes, c.peak_bytes - cache.nbytes
+
+
+@pytest.mark.parametrize("name", ["llama", "mistral", "qwen2, one window", "qwen3"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pages_take_what_is_estimated(name, dtype):
+    for batch, length, chunk in TEXTS:
+        found = measured_in_pages(config_of(name), batch, length, chunk, 16, dtype)
+        estimate = cost.estimate_memory(config_of(name), batch, length, dtype=dtype, chunk=chunk, block_size=16)
+        require_near(estimate, *found)
+
+
+@pytest.mark.parametrize("chunk", [16, 128])
+def test_long_texts_are_walked_over_or_fetched_whole(chunk):
+    config = config_of("llama").with_(num_heads=16, num_kv_heads=8, head_dim=128, num_layers=1)
+    weights, cache, rest = measured_in_pages(config, 1, 640, chunk, 64, torch.float32)
+    estimate = cost.estimate_memory(config, 1, 640, chunk=chunk, block_size=64)
+    assert estimate.total == pytest.approx(weights + cache + rest, rel=0.02)
+
+
+@pytest.mark.parametrize("stored", ["int8", "fp8"])
+@pytest.mark.parametrize("chunk", [None, 64, 1])
+def test_eight_bits_take_what_is_estimated(stored, chunk):
+    found = measured_in_pages(config_of("llama"), 2, 80, chunk, 16, torch.float32, stored)
+    estimate = cost.estimate_memory(config_of("llama"), 2, 80, chunk=chunk, block_size=16, kv_dtype=stored)
+    require_near(estimate, *found)
+    assert estimate.kv_cache == 2 * 80 * 2 * 2 * 2 * (16 + 4)
+
+
+@pytest.mark.parametrize("name", ["mistral", "qwen2, one window"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize(("batch", "length", "chunk"), [*TEXTS, (2, 300, 20)])
+def test_a_ring_takes_what_is_estimated_and_stays_flat(name, dtype, batch, length, chunk):
+    config, new_cache = config_of(name), Decoder.new_cache
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "new_cache", Decoder.new_ring_cache)
+        weights, cache, rest = measured(config, batch, length, chunk, dtype)
+    assert Decoder.new_cache is new_cache
+    estimate = cost.estimate_memory(config, batch, length, dtype=dtype, chunk=chunk, ring=True)
+    require_near(estimate, weights, cache, rest)
+    if name == "mistral":
+        assert estimate.kv_cache == cost.estimate_memory(config, batch, 4096, dtype=dtype, ring=True).kv_cache
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen2, one window"])
+def test_rows_of_different_lengths_take_what_is_estimated(name):
+    config, batch, length = config_of(name), 6, 100
+    model, ids = Decoder(config), torch.zeros(6, 100, dtype=torch.int64)
+    with torch.inference_mode():
+        cache = model.new_cache(batch, length)
+        model(ids[:, :-1], cache)
+        cache.truncate([length - 1 - row for row in range(batch)])
+        with ml.count() as c:
+            fill(model, cache, ids[:, :1], 1)
+    estimate = cost.estimate_memory(config, batch, length, chunk=1, ragged=True)
+    high = max(moment.total for moment in estimate.moments if moment.name != "angles")
+    # The table of angles was there already.
+    assert high - 2 * 256 * 16 * 4 == pytest.approx(c.peak_bytes, rel=0.05)
+
+
+def test_the_buffers_assumed_are_those_of_paged_attention():
+    theirs = (pages.TILE_BYTES, paged.SCORE_BYTES, paged.FEW_QUERIES)
+    assert theirs == (attend_memory.TILE_BYTES, attend_memory.SCORE_BYTES, attend_memory.FEW_QUERIES)
 
 
 def test_it_prints_as_a_table():
@@ -177,6 +260,9 @@ def test_it_prints_as_a_table():
         ({}, dict(dtype="bf16"), InvalidValue, "unknown dtype 'bf16'"),
         ({}, dict(dtype="int8"), InvalidValue, "unknown dtype 'int8'"),
         ({}, dict(kv_dtype="int4"), InvalidValue, r"unknown kv_dtype 'int4' \(did you mean 'int8'\?\)"),
+        ({}, dict(kv_dtype="int8"), InvalidValue, "a cache in 8 bits is paged"),
+        ({}, dict(ring=True), InvalidValue, "a ring needs layers with a window"),
+        ({}, dict(ragged=True, block_size=16), InvalidValue, "pages and ragged; choose one"),
         (dict(num_kv_heads=5), {}, InvalidValue, "6 and 5; nearest valid num_kv_heads: 3 or 6"),
         (dict(num_layers=0), {}, InvalidValue, "num_layers"),
         (dict(head_dim="16"), {}, InvalidType, "head_dim"),
