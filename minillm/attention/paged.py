@@ -130,7 +130,7 @@ def _attend_piece(
         return _attend_together(q, pages, piece, scale)
     if isinstance(piece, InPlace):
         assert pages.by_head is not None
-        keys, values = (x.narrow(2, piece.slot, piece.count) for x in pages.by_head)
+        keys, values = (x.narrow(2, piece.slot, piece.num_keys) for x in pages.by_head)
         if piece.text.length > 1:
             k, v = keys.transpose(1, 2), values.transpose(1, 2)
             return attend(q[None], k, v, causal=True, window=window, scale=scale)[0]

@@ -35,7 +35,7 @@ class InPlace(NamedTuple):
 
     text: Text
     slot: int
-    count: int
+    num_keys: int
 
 
 class Together(NamedTuple):
@@ -156,7 +156,7 @@ class _GroupMaker:
         first = np.array([first_key(text, window) for text in texts])
         self.first_page = first // block_size
         self.start, self.stop = first % block_size, np.array([t.keys for t in texts]) - self.first_page * block_size
-        sizes = [len(group) for group in groups]
+        sizes = np.array([len(group) for group in groups])
         ends = np.cumsum(sizes)
         # How wide each text's row of its buffer is: in pages, and up to the last key of the longest in its group.
         widest = np.maximum.reduceat(self.stop, ends - sizes)

@@ -45,7 +45,7 @@ class Linear(NamedTuple):
 class Layer(NamedTuple):
     """All that one layer needs for its tokens, but for the cache."""
 
-    index: int
+    number: int
     window: int | None
     input_norm: Norm
     qkv: Linear
@@ -140,7 +140,7 @@ class DecodeLoop:
         _, G, D = self.plain.heads
 
         def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            keys, values = self.keys[layer.index], self.values[layer.index]
+            keys, values = self.keys[layer.number], self.values[layer.number]
             keys.select(2, position).copy_(k)
             values.select(2, position).copy_(v)
             start = 0 if layer.window is None else max(0, position + 1 - layer.window)
@@ -157,12 +157,12 @@ class DecodeLoop:
         texts = torch.arange(len(lengths), device=positions.device)
 
         def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            self.cache.k[layer.index][texts, positions] = k
-            self.cache.v[layer.index][texts, positions] = v
+            self.cache.k[layer.number][texts, positions] = k
+            self.cache.v[layer.number][texts, positions] = v
             rows = q.reshape(len(q), 1, G, -1, D)
             parts = []
             for row, keys, values, position in zip(
-                rows, self.keys[layer.index], self.values[layer.index], lengths, strict=True
+                rows, self.keys[layer.number], self.values[layer.number], lengths, strict=True
             ):
                 start = 0 if layer.window is None else max(0, position + 1 - layer.window)
                 seen = slice(start, position + 1)
@@ -174,7 +174,7 @@ class DecodeLoop:
     def _padded(self, layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Texts at positions of their own, one masked call over the longest, as the cache does it."""
         new = (x.unsqueeze(1) for x in (q, k, v))
-        return self.cache.attend(layer.index, *new, window=layer.window)
+        return self.cache.attend(layer.number, *new, window=layer.window)
 
     def _padding_is_waste(self, lengths: list[int]) -> bool:
         _, G, D = self.plain.heads
@@ -202,7 +202,7 @@ class PagedLoop:
             return self.model.logits(batch.last_rows(hidden))
 
         def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return batch.attend(layer.index, q, k, v, window=layer.window)
+            return batch.attend(layer.number, q, k, v, window=layer.window)
 
         cos, sin = self._rotary(token_ids, batch)
         return self.plain.logits(batch.last_rows(self.plain.run(token_ids, cos, sin, attend)))
@@ -229,7 +229,7 @@ def _normalise(x: Tensor, norm: Norm) -> Tensor:
 def _take_apart(layer: DecoderLayer) -> Layer:
     attention, mlp = layer.attention, layer.mlp
     return Layer(
-        index=attention.layer,
+        number=attention.layer,
         window=attention.window,
         input_norm=_norm(layer.input_norm),
         qkv=_linear(attention.qkv_proj),
