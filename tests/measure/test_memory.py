@@ -186,18 +186,18 @@ def test_pages_take_what_is_estimated(name, dtype):
 @pytest.mark.parametrize("chunk", [16, 128])
 def test_long_texts_are_walked_over_or_fetched_whole(chunk):
     config = config_of("llama").with_(num_heads=16, num_kv_heads=8, head_dim=128, num_layers=1)
-    weights, cache, rest = measured_in_pages(config, 1, 640, chunk, 64, torch.float32)
-    estimate = cost.estimate_memory(config, 1, 640, chunk=chunk, block_size=64)
+    weights, cache, rest = measured_in_pages(config, 1, 1024, chunk, 64, torch.float32)
+    estimate = cost.estimate_memory(config, 1, 1024, chunk=chunk, block_size=64)
     assert estimate.total == pytest.approx(weights + cache + rest, rel=0.02)
 
 
 @pytest.mark.parametrize("stored", ["int8", "fp8"])
-@pytest.mark.parametrize("chunk", [None, 64, 1])
-def test_eight_bits_take_what_is_estimated(stored, chunk):
-    found = measured_in_pages(config_of("llama"), 2, 80, chunk, 16, torch.float32, stored)
-    estimate = cost.estimate_memory(config_of("llama"), 2, 80, chunk=chunk, block_size=16, kv_dtype=stored)
+@pytest.mark.parametrize(("length", "chunk"), [(80, None), (80, 64), (16, 1)])
+def test_eight_bits_take_what_is_estimated(stored, length, chunk):
+    found = measured_in_pages(config_of("llama"), 2, length, chunk, 16, torch.float32, stored)
+    estimate = cost.estimate_memory(config_of("llama"), 2, length, chunk=chunk, block_size=16, kv_dtype=stored)
     require_near(estimate, *found)
-    assert estimate.kv_cache == 2 * 80 * 2 * 2 * 2 * (16 + 4)
+    assert estimate.kv_cache == 2 * length * 2 * 2 * 2 * (16 + 4)
 
 
 @pytest.mark.parametrize("name", ["mistral", "qwen2, one window"])
