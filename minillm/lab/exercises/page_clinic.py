@@ -61,10 +61,25 @@ class Beside:
         return None
 
 
-def _case(name: str, meaning: str, work: Callable[[Beside], None], num_blocks: int = 16) -> Property:
+def _case(name: str, meaning: str, work: Callable[[Beside], None]) -> Property:
     def law(call: LearnerCall) -> Finding | None:
-        beside = Beside(call(num_blocks, P, D), name)
+        beside = Beside(call(16, P, D), name)
         work(beside)
+        return beside.differs()
+
+    return Property(name, law, meaning)
+
+
+def _in_three_pages(name: str, meaning: str, work: Callable[[Beside], None]) -> Property:
+    """A case that fits into three pages, if none is wasted: a store that runs out of them has used more than it may."""
+
+    def law(call: LearnerCall) -> Finding | None:
+        beside = Beside(call(3, P, D), name)
+        try:
+            work(beside)
+        except Exception as error:
+            what = f"{type(error).__name__} in a store of 3 pages of {P} rows, which is enough for this"
+            return Finding("", (("calls", "; ".join(beside.story[-8:])), ("what", what)))
         return beside.differs()
 
     return Property(name, law, meaning)
@@ -185,10 +200,10 @@ CLINIC = Exercise(
         ),
         "properties": (Property("a day at the store", _day, "Texts come, grow, fork and go; each must see its own rows and no others."),),
         "resources": (
-            _case("forks take nothing", "A fork shares: it must not take a page before somebody writes.", _forks_take_nothing, 3),
-            _case("the last owner writes in place", "A page that only one text refers to is written where it is.", _last_owner_writes, 3),
-            _case("one copy is enough", "After one of two has its copy, the page has a single owner: the other writes in place.", _one_copy, 3),
-            _case("pages come back", COMES_BACK, _pages_come_back, 3),
+            _in_three_pages("forks take nothing", "A fork shares: it must not take a page before somebody writes.", _forks_take_nothing),
+            _in_three_pages("the last owner writes in place", "A page that only one text refers to is written where it is.", _last_owner_writes),
+            _in_three_pages("one copy is enough", "After one of two has its copy, the page has a single owner: the other writes in place.", _one_copy),
+            _in_three_pages("pages come back", COMES_BACK, _pages_come_back),
         ),
     },
     hints=(
