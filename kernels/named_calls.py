@@ -67,6 +67,15 @@ def _merge_states(example: Example) -> Call:
     return partial(kernels.merge_states, [q, q], [lse, lse])
 
 
+def _paged_attention(example: Example) -> Call:
+    """One new token for each of 64 texts of up to 8192 tokens, whose cache lies in blocks of 16."""
+    B, blocks = 64, 8192 // 16
+    cache = [example.empty(B * blocks, 16, 8, example.head_dim) for _ in range(2)]
+    shapes = ((B, blocks), (B,), (B + 1,))
+    tables = [example.empty(*shape, dtype=torch.int32) for shape in shapes]
+    return partial(kernels.paged_attention, example.empty(B, 32, example.head_dim), *cache, *tables, 1)
+
+
 def _kv_write(example: Example) -> Call:
     """16,384 new tokens of 8 KV heads into a cache of 2,048 blocks of 16."""
     return partial(kernels.kv_write, *_new_tokens(example)[1:], *_slots(example))
@@ -113,6 +122,7 @@ NAMED_CALLS: dict[str, Callable[[Example], Call]] = {
     "flash_decode": _flash_decode,
     "kv_write": _kv_write,
     "merge_states": _merge_states,
+    "paged_attention": _paged_attention,
     "rotary": _rotary,
     "rotary_write": _rotary_write,
     "softmax": _softmax,

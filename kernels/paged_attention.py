@@ -288,7 +288,8 @@ def attend_paged(
     """
     (T, H, D), (_, P, G, _), (B, max_blocks) = q.shape, k_cache.shape, block_table.shape
     target = architecture()
-    tiles = tiles or choose_paged_tiles(target, D, q.element_size(), max_query_len * (H // G))
+    rows = max_query_len * (H // G)
+    tiles = tiles or choose_paged_tiles(target, D, q.element_size(), rows, quantized=k_scale is not None)
     block_m, block_q = paged_rows(tiles.block_l, H, G)
     decode = max_query_len == 1 and T == B
     reach = max_blocks * P

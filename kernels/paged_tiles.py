@@ -15,25 +15,28 @@ FEWEST_ROWS = 16
 # the stages: 5 keep as many tiles on the way as 3 do in the dense kernel.
 PAGED_TILES: dict[tuple[str, int], tuple[tuple[int, Tiles], ...]] = {
     ("sm_80", 2): ((64, Tiles(128, 64, 8, 5)), (128, Tiles(64, 64, 8, 5)), (256, Tiles(64, 32, 8, 3))),
-    ("sm_90", 2): ((64, Tiles(128, 64, 8, 5)), (128, Tiles(128, 64, 8, 5)), (256, Tiles(64, 64, 8, 3))),
+    ("sm_90", 2): ((64, Tiles(128, 64, 8, 5)), (128, Tiles(128, 64, 8, 5)), (256, Tiles(64, 32, 8, 3))),
     ("sm_100", 2): ((64, Tiles(128, 128, 8, 3)), (128, Tiles(128, 64, 8, 5)), (256, Tiles(64, 32, 8, 3))),
     ("sm_120", 2): ((64, Tiles(128, 32, 8, 3)), (128, Tiles(64, 64, 8, 3)), (256, Tiles(64, 32, 8, 3))),
     ("gfx942", 2): ((128, Tiles(128, 64, 4, 1)), (256, Tiles(64, 32, 4, 1))),
-    ("sm_80", 4): ((64, Tiles(64, 32, 4, 3)), (128, Tiles(32, 32, 8, 3)), (256, Tiles(16, 32, 8, 3))),
-    ("sm_90", 4): ((64, Tiles(64, 32, 4, 3)), (128, Tiles(32, 32, 8, 3)), (256, Tiles(16, 32, 8, 3))),
-    ("sm_100", 4): ((64, Tiles(64, 32, 4, 3)), (128, Tiles(32, 32, 8, 3)), (256, Tiles(16, 32, 8, 3))),
-    ("sm_120", 4): ((64, Tiles(64, 32, 4, 3)), (128, Tiles(32, 32, 8, 3)), (256, Tiles(16, 32, 8, 1))),
+    ("sm_80", 4): ((64, Tiles(32, 32, 4, 3)), (256, Tiles(16, 32, 8, 3))),
+    ("sm_90", 4): ((64, Tiles(64, 32, 4, 3)), (256, Tiles(16, 32, 8, 3))),
+    ("sm_100", 4): ((64, Tiles(32, 32, 4, 3)), (256, Tiles(16, 32, 8, 3))),
+    ("sm_120", 4): ((64, Tiles(32, 32, 4, 3)), (128, Tiles(16, 32, 8, 3)), (256, Tiles(16, 32, 8, 1))),
     ("gfx942", 4): ((128, Tiles(64, 32, 4, 1)), (256, Tiles(32, 16, 4, 1))),
     ("interpreter", 2): ((256, Tiles(64, 64)),),
     ("interpreter", 4): ((256, Tiles(64, 64)),),
 }
 
 
-def choose_paged_tiles(target: str, head_dim: int, dtype_bytes: int, rows: int) -> Tiles:
-    """The table's entry for a target such as "sm_90" and texts that bring up to `rows` rows, tokens times heads a group."""
+def choose_paged_tiles(target: str, head_dim: int, dtype_bytes: int, rows: int, *, quantized: bool = False) -> Tiles:
+    """The table's entry for a target such as "sm_90" and texts that bring up to `rows` rows, tokens times heads a group.
+
+    Quantised tiles are widened in registers, and get twice the warps to hold them.
+    """
     if rows <= FEWEST_ROWS:
         decode = choose_decode_tiles(target, head_dim, dtype_bytes)
         stages = 2 * decode.num_stages - 1 if target.startswith("sm_") else decode.num_stages
-        return Tiles(FEWEST_ROWS, decode.block_s, decode.num_warps, stages)
+        return Tiles(FEWEST_ROWS, decode.block_s, decode.num_warps * (2 if quantized else 1), stages)
     entries = PAGED_TILES[(relative(target), dtype_bytes)]
     return next(tiles for widest, tiles in entries if head_dim <= widest)

@@ -80,30 +80,30 @@ COUNTED = [
 ]
 
 
-@interpreted
+FORMS = [tiled_paged_attention, *([kernel] if here == "interpreter" else [])]
+
+
 @pytest.mark.parametrize("plan", COUNTED, ids=str)
 @pytest.mark.parametrize("texts", [DECODE, MIXED], ids=["decode", "mixed"])
 @pytest.mark.parametrize("P", [8, 64])
 def test_kernel_twin_and_formula_count_the_same(P, texts, plan):
     case = make_case(texts, P=P, H=6, G=2, D=24)
-    options = {"num_splits": 1, **with_sinks(plan, case)}
-    with ml.count() as kernels:
-        kernel(*case.call, block_l=16, block_s=32, **options)
-    with ml.count() as twin:
-        tiled_paged_attention(*case.call, block_l=16, block_s=32, **options)
-    sizes = {"block_size": P, "block_l": 16, "block_s": 32, "dtype_bytes": 4}
-    want = paged_attention_cost(texts, 6, 2, 24, **sizes, **plan)
-    for c in (kernels, twin):
+    options = {"num_splits": 1, "block_l": 16, "block_s": 32, **with_sinks(plan, case)}
+    want = paged_attention_cost(texts, 6, 2, 24, block_size=P, block_l=16, block_s=32, dtype_bytes=4, **plan)
+    peaks = set()
+    for form in FORMS:
+        with ml.count() as c:
+            form(*case.call, **options)
         assert (c.bytes_loaded, c.bytes_stored, c.flops) == (want.bytes.loaded, want.bytes.stored, want.flops)
-    assert kernels.peak_bytes == twin.peak_bytes
+        peaks.add(c.peak_bytes)
+    assert len(peaks) == 1
 
 
-@interpreted
 @pytest.mark.parametrize("texts", [DECODE, MIXED], ids=["decode", "mixed"])
 def test_a_quantized_cache_is_counted_too(texts):
     case, scales = quantize(make_case(texts, H=4, G=2, dtype=torch.bfloat16), torch.int8)
     want = paged_attention_cost(texts, 4, 2, 32, block_size=16, block_l=32, block_s=64, quantized=True)
-    for form in (kernel, tiled_paged_attention):
+    for form in FORMS:
         with ml.count() as c:
             form(*case.call, num_splits=1, block_l=32, block_s=64, **scales)
         assert (c.bytes_loaded, c.bytes_stored, c.flops) == (want.bytes.loaded, want.bytes.stored, want.flops)
