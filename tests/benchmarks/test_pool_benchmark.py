@@ -9,7 +9,7 @@ from minillm.cache import BlockPool
 
 @pytest.fixture(scope="module")
 def bench(repository):
-    spec = importlib.util.spec_from_file_location("pool_benchmark", repository / "benchmarks" / "pool.py")
+    spec = importlib.util.spec_from_file_location("pool_benchmark", repository / "benchmarks" / "cache" / "pool.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
