@@ -23,7 +23,7 @@ from minillm.measure.chip import on_chip
 
 # Elements of k, and of v, that a program moves, at 4 warps: 16 bytes a thread and load, twice.
 TILE = 2048
-INSTEAD = "index_copy_ on the caches' flattened blocks"
+INSTEAD = "torch's index_copy_ on the caches' flattened blocks"
 # The largest number that each 8-bit kind holds.
 LARGEST = {torch.int8: 127, torch.float8_e4m3fn: 448}
 

@@ -22,7 +22,7 @@ from minillm.measure.chip import on_chip
 
 # Elements that a program turns at once, at 4 warps: 32 a thread. More heads take several turns.
 TILE = 4096
-INSTEAD = "minillm.model's rotate"
+INSTEAD = "torch, as minillm.model's layers do"
 
 
 @triton.jit

@@ -171,7 +171,7 @@ def test_no_tokens():
 FAULTS = {
     "nowhere is somewhere": ("(slots >= 0) & (slots < num_slots)", "(slots < num_slots)", "values"),
     "tokens past the last": ("mask=t < T, other=-1", "mask=t < T, other=0", "values"),
-    "blocks as places": ("n, p = slots // P, slots % P", "n, p = slots % P, slots // P", "values"),
+    "places from the end": ("n, p = slots // P, slots % P", "n, p = slots // P, P - 1 - slots % P", "values"),
     "heads in turn": ("t, g = rows // G, rows % G", "t, g = rows % T, rows % G", "values"),
     "columns unmasked": ("mask_d = offs_d < D", "mask_d = offs_d < D + 1", "values"),
     "values by the keys' strides": ("t * stride_vt + g * stride_vg", "t * stride_kt + g * stride_kg", "strided_views"),
@@ -286,7 +286,7 @@ def test_endless_interpretation_is_refused_with_what_would_fit():
     k, v = tokens(100, 8, 64)
     _, (k_cache, v_cache) = caches(16, 8, 8, 64)
     with allow_tile_steps(5):
-        with pytest.raises(InvalidValue, match="got 25; use at most 20 tokens, or index_copy_ on"):
+        with pytest.raises(InvalidValue, match="got 25; use at most 20 tokens, or torch's index_copy_ on"):
             kv_write(k, v, k_cache, v_cache, some_slots(100, 128))
         kv_write(k[:20], v[:20], k_cache, v_cache, some_slots(20, 128))
 

@@ -125,10 +125,10 @@ def writes_into_views(module):
     (q, k, v, cos, sin, positions), slots, _ = write_case()
     both = torch.full((5, 2, 4, 2, 16), 7.0, device=HERE)
     wide = torch.full((5, 4, 5, 16), 7.0, device=HERE)[:, :, 1:3]
-    module.rotary_write(q, packed(k[None])[0], heads_first(v[None])[0], cos, sin, positions, both[:, 0], wide, slots)
+    module.rotary_write(q, packed(k[None])[0], heads_first(v[None])[0], cos, sin, positions, wide, both[:, 0], slots)
     kept = slots >= 0
-    assert_turned(both[:, 0].flatten(0, 1)[slots[kept]], k[kept], cos, sin, positions[kept], "k")
-    assert torch.equal(wide.flatten(0, 1)[slots[kept]], v[kept])
+    assert_turned(wide.flatten(0, 1)[slots[kept]], k[kept], cos, sin, positions[kept], "k")
+    assert torch.equal(both[:, 0].flatten(0, 1)[slots[kept]], v[kept])
     assert both[:, 1].eq(7).all(), "the other half of the blocks was written to"
 
 
@@ -192,7 +192,7 @@ FAULTS = {
     "heads past the first turn": ("for first in range(0, H, BLOCK_H):\n        offs_h = first + tl.arange(0, BLOCK_H)\n        mask = (offs_h < H)[:, None] & (offs_d < D // 2)", "for first in range(0, BLOCK_H, BLOCK_H):\n        offs_h = first + tl.arange(0, BLOCK_H)\n        mask = (offs_h < H)[:, None] & (offs_d < D // 2)", "many_heads"),
     "table rounded to the input": ("cos_high = tl.load(cos_ptrs + D // 2, mask=mask_d, other=float(\"nan\")).to(tl.float32)", "cos_high = tl.load(cos_ptrs + D // 2, mask=mask_d, other=float(\"nan\")).to(tl.float16).to(tl.float32)", "values"),
     "nowhere is somewhere": ("writes = (slot >= 0) & (slot < num_slots)", "writes = slot < num_slots", "written"),
-    "blocks as places": ("n, p = slot // P, slot % P", "n, p = slot % P, slot // P", "written"),
+    "places from the end": ("n, p = slot // P, slot % P", "n, p = slot // P, P - 1 - slot % P", "written"),
     "keys by the values' strides": ("n * stride_kon + p * stride_kop", "n * stride_von + p * stride_vop", "writes_into_views"),
     "heads of the cache by those of the tokens": ("stride_vg, stride_vog,", "stride_vg, stride_vg,", "writes_into_views"),
     "values turned too": ("v_ptr + t * stride_vt, v_out_ptr", "k_ptr + t * stride_vt, v_out_ptr", "written"),
@@ -289,7 +289,7 @@ def test_odd_widths_and_narrow_caches_are_refused():
 def test_endless_interpretation_is_refused_with_what_would_fit():
     args = make(10)
     with allow_tile_steps(7):
-        with pytest.raises(InvalidValue, match=r"got 20; use at most 3 tokens, or minillm.model's rotate"):
+        with pytest.raises(InvalidValue, match=r"got 20; use at most 3 tokens, or torch, as minillm.model's layers do"):
             rotary(*args[:2], *args[3:])
         rotary(args[0][:3], args[1][:3], *args[3:5], args[5][:3])
 

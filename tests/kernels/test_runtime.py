@@ -35,12 +35,16 @@ BLOCKED = """
 import sys
 sys.modules["triton"] = None
 import torch, minillm as ml
-from minillm.kernels import flash_attention, flash_attention_varlen, matmul, merge_states, mode, softmax
+from minillm.kernels import flash_attention, flash_attention_varlen, flash_decode, kv_write, matmul, merge_states, mode
+from minillm.kernels import rotary, softmax
 q = torch.randn(1, 5, 2, 16)
 ends = torch.tensor([0, 5], dtype=torch.int32)
 calls = {
     "flash_attention": lambda: flash_attention(q, q, q),
     "flash_attention_varlen": lambda: flash_attention_varlen(q[0], q[0], q[0], ends, ends, 5, 5),
+    "flash_decode": lambda: flash_decode(q[:, 0], q, q, ends[1:]),
+    "kv_write": lambda: kv_write(q[0], q[0], q, q, torch.arange(5)),
+    "rotary": lambda: rotary(q[0], q[0], q[0, :, 0], q[0, :, 0], torch.arange(5)),
     "merge_states": lambda: merge_states([q, q], [torch.zeros(1, 2, 5)] * 2),
     "matmul": lambda: matmul(q[0, 0], q[0, 0].T),
     "softmax": lambda: softmax(q),
@@ -60,7 +64,8 @@ print([name for name in sys.modules if name.startswith("triton")])
 def test_without_triton_every_kernel_imports_and_says_why_it_does_not_run():
     *refusals, where, twin, imported = fresh(BLOCKED).splitlines()
     assert [line.split(" | ")[0] for line in refusals] == [
-        "flash_attention", "flash_attention_varlen", "merge_states", "matmul", "softmax", "backend",
+        "flash_attention", "flash_attention_varlen", "flash_decode", "kv_write", "rotary", "merge_states", "matmul",
+        "softmax", "backend",
     ]  # fmt: skip
     assert all("Triton is not installed" in line or "no build for" in line for line in refusals), refusals
     assert all(re.search("use .*(tiled|torch|naive)", line) for line in refusals), refusals
