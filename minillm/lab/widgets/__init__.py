@@ -15,7 +15,9 @@ __getattr__, __dir__, __all__ = open_door(
         "next_token_cost": "minillm.lab.widgets.token_cost",
         "online_softmax": "minillm.lab.widgets.softmax_steps",
         "pool_explorer": "minillm.lab.widgets.pool_steps",
+        "prefix_explorer": "minillm.lab.widgets.prefix_sharing",
         "program_ids": "minillm.lab.widgets.program_map",
+        "split_explorer": "minillm.lab.widgets.split_timeline",
         "tile_explorer": "minillm.lab.widgets.tile_map",
     },
 )
