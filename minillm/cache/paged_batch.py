@@ -25,6 +25,8 @@ from minillm.errors import InvalidValue, rule_numbers_remedy
 if TYPE_CHECKING:
     from minillm.cache.paged import PagedCache
 
+WIDEST_KERNEL = 256  # the widest head that the kernels take
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PagedBatch:
@@ -113,8 +115,22 @@ class PagedBatch:
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """Keep k, v (T, G, D) of the new tokens; q (T, H, D) -> (T, H, D), causal over all that is kept of each text."""
         cache = self.cache
+        if self._kernels_run:
+            return self.attend_by_kernels(layer, q, k, v, window=window)
         cache.keep(layer, k, v, self.slot_mapping)
         return attend_paged(q, cache.pages[layer], self.plan, cache.scratch, window=window)
+
+    def attend_by_kernels(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
+        """`attend` by the Triton kernels: what a GPU does. float64, and heads wider than 256, are not theirs."""
+        from minillm.kernels import kv_write, paged_attention
+
+        pages = self.cache.pages[layer]
+        scales = {} if pages.k_scale is None else {"k_scale": pages.k_scale, "v_scale": pages.v_scale}
+        kv_write(k.detach(), v.detach(), pages.k, pages.v, self.slot_mapping, **scales)
+        return paged_attention(
+            q, pages.k, pages.v, self.block_table, self.seq_lens, self.query_start_loc, self.max_query_len,
+            window=window, **scales,
+        )  # fmt: skip
 
     def last_rows(self, x: Tensor) -> Tensor:
         """x (T, …), one row a new token -> (B, …), the last of each text."""
@@ -125,6 +141,16 @@ class PagedBatch:
 
     def __repr__(self) -> str:
         return f"PagedBatch({len(self.counts)} texts, {sum(self.counts)} new tokens, longest {self.max_seq_len})"
+
+    @cached_property
+    def _kernels_run(self) -> bool:
+        """Whether compiled kernels do the work: on a GPU that Triton compiles for, never interpreted."""
+        cache = self.cache
+        if cache.device.type != "cuda" or cache.dtype == torch.float64 or cache.shape[-1] > WIDEST_KERNEL:
+            return False
+        from minillm.kernels.runtime import mode
+
+        return mode().name == "gpu"
 
     @property
     def _positions(self) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from cached_texts import FAMILIES, decoder, text
+from cached_texts import FAMILIES, decoder, relative, text
 
 from minillm.cache import BlockTable, OutOfBlocks, PagedCache, QuantizedPagedCache
 from minillm.errors import InvalidType, InvalidValue
@@ -149,6 +149,30 @@ def test_bytes_and_reprs():
 def test_storage_has_a_name():
     with pytest.raises(InvalidValue, match="did you mean 'int8'"):
         QuantizedPagedCache(3, 6, 4, 2, 8, stored="int4")
+
+
+@pytest.mark.parametrize("kind", [None, "int8", "fp8"])
+def test_the_kernels_and_torch_do_the_same_with_a_pass(kind):
+    """A pass of the decoder by the interpreted kernels: the logits and every byte of the cache as by torch."""
+    pytest.importorskip("triton")
+    model = decoder("mistral").float()
+    try:
+        sizes = (3, 12, 4, 2, 8)
+        caches = [PagedCache(*sizes) if kind is None else QuantizedPagedCache(*sizes, stored=kind) for _ in range(2)]
+        logits, ids = [], text(11)[0]
+        for cache in caches:
+            tables = [cache.table(), cache.table()]
+            batch = cache.extend(tables, [9, 2])
+            if cache is caches[1]:
+                object.__setattr__(batch, "attend", batch.attend_by_kernels)
+            logits.append(model(ids, batch))
+        assert relative(logits[1], logits[0]) <= 1e-5
+        for layer in range(3):
+            got, want = (c.read(layer, BlockTable(c.pool, c.pool.fork([0, 1, 2]), 9)) for c in reversed(caches))
+            assert all(relative(a, b) <= (1e-5 if kind is None else 0.02) for a, b in zip(got, want, strict=True))
+    finally:
+        model.double()
+        decoder.cache_clear()
 
 
 def test_a_pass_within_inference_mode_and_one_without_share_the_memory():
