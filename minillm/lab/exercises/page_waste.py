@@ -56,5 +56,5 @@ UNUSED = Exercise(
         "pages = n divided by block_size, rounded up: -(-n // block_size)\nthe sum over the texts of pages * block_size - n",
     ),
     solution="notebooks/solutions/lesson_10.py: unused",
-    time_limit_s=4.0,
+    time_limit_s=2.0,
 )  # fmt: skip
