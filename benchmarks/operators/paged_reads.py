@@ -108,8 +108,8 @@ def truth(case: Case, operands: tuple[Tensor | None, ...], random: torch.Generat
     samples = []
     for b in sample_rows(len(lengths), SAMPLED_TEXTS, random).tolist():
         k, v = (
-            gather_blocks(cache.double() if scale is not None else cache, o.block_table[b], lengths[b], scale)
-            for cache, scale in ((o.k_cache, _double(o.k_scale)), (o.v_cache, _double(o.v_scale)))
+            gather_blocks(cache, o.block_table[b], lengths[b], None if scale is None else scale.double())
+            for cache, scale in ((o.k_cache, o.k_scale), (o.v_cache, o.v_scale))
         )
         rows = sample_rows(L, max(4, SAMPLED_ROWS // len(lengths)), random)
         want = attention_rows(o.q[b * L : (b + 1) * L], k, v, rows, True)
@@ -117,19 +117,15 @@ def truth(case: Case, operands: tuple[Tensor | None, ...], random: torch.Generat
     return samples
 
 
-def price(case: Case, element_size: int) -> tuple[int, int]:
-    """Useful FLOPs, and queries, kept keys and values, and the output once; an int8 cache has 4 bytes more a token and head."""
+def price(case: Case, element_size: int) -> tuple[int | None, int]:
+    """Useful FLOPs of prompts; queries, kept keys and values, and the output once, and an int8 cache's 4 bytes a token and head."""
     L, H, G, D = (case.shape[letter] for letter in "LHGD")
     flops = moved = 0
     for length in kept_lengths(case):
         flops += cost.attention_flops(1, L, length, H, D, causal=True).useful
         kept = D + 4 if case.options.get("cache") == "int8" else D * element_size
         moved += 2 * L * H * D * element_size + 2 * length * G * kept
-    return flops, moved
-
-
-def _double(scale: Tensor | None) -> Tensor | None:
-    return None if scale is None else scale.double()
+    return flops if L > 1 else None, moved
 
 
 def _quantised(cache: Tensor) -> tuple[Tensor, Tensor]:

@@ -121,10 +121,10 @@ def _decodes(quick: bool) -> Iterator[Case]:
         "torch varlen",
         "torch flex",
     )
-    yield Case("decode", decode_shape(*DECODE), "bfloat16", (*DECODERS, *rivals, "triton per head"))
-    yield Case("decode", decode_shape(*LONE_DECODE), "bfloat16", (*DECODERS, *rivals))
+    yield Case("flash_decode", decode_shape(*DECODE), "bfloat16", (*DECODERS, *rivals, "triton per head"))
+    yield Case("flash_decode", decode_shape(*LONE_DECODE), "bfloat16", (*DECODERS, *rivals))
     for kv_heads in () if quick else (32, 1):
-        yield Case("decode", decode_shape(*DECODE, kv_heads), "bfloat16", (*DECODERS, "triton per head"))
+        yield Case("flash_decode", decode_shape(*DECODE, kv_heads), "bfloat16", (*DECODERS, "triton per head"))
 
 
 def _paged(quick: bool) -> Iterator[Case]:
@@ -161,13 +161,15 @@ def _decode_sweeps(quick: bool) -> Iterator[Case]:
         return
     runs = tuple(f"triton {splits} splits" for splits in SPLITS)
     for length in (LONE_DECODE[1], 4096, 131_072):
-        yield Case("decode", decode_shape(1, length), "bfloat16", (*runs, "triton", "torch gqa"), {"sweep": "splits"})
+        yield Case(
+            "flash_decode", decode_shape(1, length), "bfloat16", (*runs, "triton", "torch gqa"), {"sweep": "splits"}
+        )
     for length in (512, 1024, 2048, 8192, 16_384, 65_536):
-        yield Case("decode", decode_shape(1, length), "bfloat16", DECODERS)
+        yield Case("flash_decode", decode_shape(1, length), "bfloat16", DECODERS)
     for batch, head_dim in ((32, 128), (32, 64), (8, 128), (256, 128)):
         lengths = {"lengths": "uneven"} if (batch, head_dim) == (32, 128) else {}
         length = DECODE[1] * DECODE[0] // max(batch, 32)
-        yield Case("decode", decode_shape(batch, length, 8, head_dim), "bfloat16", DECODERS, lengths)
+        yield Case("flash_decode", decode_shape(batch, length, 8, head_dim), "bfloat16", DECODERS, lengths)
     yield _paged_case(
         "paged_decode", *DECODE, 1, 16, ("triton", "triton contiguous", "torch gather"), {"lengths": "uneven"}
     )
@@ -195,7 +197,7 @@ def _cpu_caches(quick: bool) -> Iterator[Case]:
     """A decode step of eight texts out of a slab and out of blocks; the rest of a prompt; and what a prompt writes."""
     shape = {"B": 8, "S": 2048, "H": 8, "G": 2, "D": 64}
     paged = ("sdpa", "triton", "torch gather")
-    yield Case("decode", shape, "float32", DECODERS)
+    yield Case("flash_decode", shape, "float32", DECODERS)
     for block_size in (16,) if quick else (16, 64):
         yield Case("paged_decode", shape | {"L": 1, "P": block_size}, "float32", paged)
     if not quick:

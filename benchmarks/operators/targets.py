@@ -38,9 +38,9 @@ class Target:
 
 
 TARGETS = (
-    Target("decode", _SLAB, FRACTION, 0.79, 0.91),
-    Target("decode", _SLAB, "torch", 1.0),
-    Target("decode", _LONE, RATE, 2.2e12, 3.0e12),
+    Target("flash_decode", _SLAB, FRACTION, 0.79, 0.91),
+    Target("flash_decode", _SLAB, "torch", 1.0),
+    Target("flash_decode", _LONE, RATE, 2.2e12, 3.0e12),
     Target("paged_decode", _SLAB | {"P": 256}, "triton contiguous", 0.9),
     Target("paged_decode", _SLAB | {"P": 64}, "triton contiguous", 0.9),
     Target("paged_decode", _SLAB | {"P": 16}, "triton contiguous", 0.8),

@@ -44,7 +44,7 @@ OPERATORS = {
     "attention": Operator(_DENSE.operands, _DENSE.forward_call, _DENSE.forward_truth, _DENSE.forward_cost),
     "attention_backward": Operator(_DENSE.operands, _DENSE.backward_call, _DENSE.backward_truth, _DENSE.backward_cost),
     "attention_varlen": Operator(_PACKED.operands, _PACKED.call, _PACKED.truth, _PACKED.price),
-    "decode": Operator(_DECODE.operands, _DECODE.call, _DECODE.truth, _DECODE.price),
+    "flash_decode": Operator(_DECODE.operands, _DECODE.call, _DECODE.truth, _DECODE.price),
     "paged_decode": Operator(_PAGED.operands, _PAGED.call, _PAGED.truth, _PAGED.price),
     "paged_prefill": Operator(_PAGED.operands, _PAGED.call, _PAGED.truth, _PAGED.price),
     "kv_write": Operator(_WRITES.write_operands, _WRITES.write_call, _WRITES.write_truth, _WRITES.write_price),

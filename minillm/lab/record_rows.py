@@ -29,13 +29,20 @@ class Row:
 
     @property
     def length(self) -> int | None:
-        """L, for what has a sequence length."""
-        return self.measured.shape.get("L")
+        """How long the texts are, for what has a sequence length: L, or S where only one token of each is new."""
+        shape = self.measured.shape
+        return shape.get("S") if self._is_decoding else shape.get("L")
+
+    @property
+    def _is_decoding(self) -> bool:
+        return self.measured.shape.get("L", 1) == 1
 
     @property
     def kind(self) -> str:
-        """The case in words without batch and length: rows of one kind make one curve."""
-        return case_label(self.measured, without="BLS" if self.length else "")
+        """The case in words without its length, and without a batch that follows from it: rows of one kind make one curve."""
+        if not self.length:
+            return case_label(self.measured)
+        return case_label(self.measured, without="LS" if self._is_decoding else "BLS")
 
     @property
     def trillions(self) -> float:

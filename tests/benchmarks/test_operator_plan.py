@@ -43,14 +43,18 @@ def cases_of(operator, **options):
 
 @pytest.mark.parametrize("heads", [32, 8, 1])
 def test_decoding_is_asked_with_heads_shared_by_none_by_groups_and_by_all_by_two_kernels(heads):
-    (case,) = (c for c in cases_of("decode") if (c.shape["B"], c.shape["G"], c.shape["D"]) == (32, heads, 128))
+    (case,) = (c for c in cases_of("flash_decode") if (c.shape["B"], c.shape["G"], c.shape["D"]) == (32, heads, 128))
     assert {"triton", "triton per head", "torch gqa", "torch rows"} <= set(case.contestants)
 
 
 def test_one_text_is_asked_at_every_length_and_at_every_number_of_runs():
-    lengths = {c.shape["S"] for c in (*cases_of("decode"), *cases_of("decode", sweep="splits")) if c.shape["B"] == 1}
+    lengths = {
+        c.shape["S"]
+        for c in (*cases_of("flash_decode"), *cases_of("flash_decode", sweep="splits"))
+        if c.shape["B"] == 1
+    }
     assert lengths >= {2**power for power in range(9, 18)}
-    (case,) = (c for c in cases_of("decode", sweep="splits") if c.shape["S"] == 32_768)
+    (case,) = (c for c in cases_of("flash_decode", sweep="splits") if c.shape["S"] == 32_768)
     assert {f"triton {2**power} splits" for power in range(8)} | {"triton", "torch gqa"} == set(case.contestants)
 
 

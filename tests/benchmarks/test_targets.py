@@ -24,8 +24,8 @@ def record(*rows):
 def test_a_fraction_a_rate_and_ratios_are_read_off_the_right_rows():
     paged = SLAB | {"L": 1, "P": 16}
     found = record(
-        row("decode", SLAB, best_torch="torch rows", ratio_to_torch=1.25),
-        row("decode", {"B": 1, "S": 32_768, "H": 32, "G": 8, "D": 128}, seconds=2.0),
+        row("flash_decode", SLAB, best_torch="torch rows", ratio_to_torch=1.25),
+        row("flash_decode", {"B": 1, "S": 32_768, "H": 32, "G": 8, "D": 128}, seconds=2.0),
         row("paged_decode", paged, seconds=2.0),
         row("paged_decode", paged, "triton contiguous", seconds=1.5),
         row("paged_decode", paged, "triton contiguous", seconds=9.0, options={"lengths": "uneven"}),
@@ -43,5 +43,5 @@ def test_a_verdict_says_what_was_reached_and_what_was_wanted(seconds, word, monk
 
 
 def test_what_was_not_timed_has_no_verdict():
-    other = row("decode", SLAB, options={"lengths": "uneven"}), row("decode", SLAB, "torch rows")
+    other = row("flash_decode", SLAB, options={"lengths": "uneven"}), row("flash_decode", SLAB, "torch rows")
     assert list(verdicts(record(*other))) == []
