@@ -62,6 +62,19 @@ def test_rows_are_the_ones_asked_for_with_fractions_of_their_ceilings():
     assert len(select_rows(RECORD, "attention").rows) == 6
 
 
+def test_decoding_is_drawn_in_bytes_over_the_length_of_the_texts_a_batch_size_at_a_time():
+    rows = [
+        Measurement("flash_decode", "triton", "bfloat16", {"B": B, "S": S, "H": 32, "G": 8, "D": 128}, *[S * 1e-9] * 3, 10, B * S * 4000)
+        for B, S in ((32, 8192), (1, 8192), (1, 32_768))
+    ]  # fmt: skip
+    selection = select_rows(dataclasses.replace(RECORD, measurements=tuple(rows)), "flash_decode")
+    assert selection.unit == "TB/s"
+    assert {kind: [row.length for row in found] for kind, found in selection.kinds().items()} == {
+        "B 32 H 32 G 8 D 128 bfloat16": [8192], "B 1 H 32 G 8 D 128 bfloat16": [8192, 32_768],
+    }  # fmt: skip
+    assert "B 1 H 32" in draw_rows(selection).text
+
+
 def test_a_chart_is_a_line_a_contestant_with_the_ceiling_of_the_same_run():
     picture = draw_rows(select_rows(RECORD, "attention", causal=True))
     assert picture.png.startswith(b"\x89PNG")

@@ -215,6 +215,18 @@ def test_a_ring_takes_what_is_estimated_and_stays_flat(name, dtype, batch, lengt
         assert estimate.kv_cache == cost.estimate_memory(config, batch, 4096, dtype=dtype, ring=True).kv_cache
 
 
+@pytest.mark.parametrize("chunk", [8, 100])
+def test_what_a_ring_copies_is_counted_where_it_is_the_most(chunk):
+    wide = dict(sliding_window=200, sliding_layers=(0, 1), num_kv_heads=6, intermediate_size=16, vocab_size=50)
+    config = config_of("mistral").with_(**wide)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "new_cache", Decoder.new_ring_cache)
+        found = measured(config, 4, 300, chunk, torch.float32)
+    estimate = cost.estimate_memory(config, 4, 300, chunk=chunk, ring=True)
+    require_near(estimate, *found)
+    assert estimate.peak in ("prepare", "attend") and estimate.workspace > estimate.activations / 2
+
+
 @pytest.mark.parametrize("name", ["llama", "qwen2, one window"])
 def test_rows_of_different_lengths_take_what_is_estimated(name):
     config, batch, length = config_of(name), 6, 100
