@@ -32,11 +32,12 @@ PAGED_TILES: dict[tuple[str, int], tuple[tuple[int, Tiles], ...]] = {
 def choose_paged_tiles(target: str, head_dim: int, dtype_bytes: int, rows: int, *, quantized: bool = False) -> Tiles:
     """The table's entry for a target such as "sm_90" and texts that bring up to `rows` rows, tokens times heads a group.
 
-    Quantised tiles are widened in registers, and get twice the warps to hold them.
+    A quantised tile of decoding is widened in registers, which hold half as many keys of it.
     """
     if rows <= FEWEST_ROWS:
         decode = choose_decode_tiles(target, head_dim, dtype_bytes)
         stages = 2 * decode.num_stages - 1 if target.startswith("sm_") else decode.num_stages
-        return Tiles(FEWEST_ROWS, decode.block_s, decode.num_warps * (2 if quantized else 1), stages)
+        block_s = max(16, decode.block_s // 2) if quantized else decode.block_s
+        return Tiles(FEWEST_ROWS, block_s, decode.num_warps, stages)
     entries = PAGED_TILES[(relative(target), dtype_bytes)]
     return next(tiles for widest, tiles in entries if head_dim <= widest)
