@@ -2,7 +2,8 @@
 
 The contiguous cache is the one to beat: it copies nothing and looks nothing up, and reserves the longest text's memory for
 every text. Where texts differ in length it runs both ways there are, padded and one by one. Blocks of the paged caches are
-dealt out in random order, the worst case; the steps must agree before anything is timed.
+dealt out in random order, the worst case. Texts grow by a block's tokens and are cut again, the same for every cache; the
+first steps must agree before anything is timed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count, cycle
 
 import torch
 
@@ -64,9 +66,9 @@ def decode_steps(*, threads: Sequence[int], quick: bool = False) -> list[Measure
             model = models.setdefault(case.model, _model(case.model))
             steps = _steps(model, case.lengths)
             _require_agreement(case, {name: step() for name, step in steps.items()})
-            for count in threads:
-                torch.set_num_threads(count)
-                rows += _race(case, model, steps, count, quick)
+            for number in threads:
+                torch.set_num_threads(number)
+                rows += _race(case, model, steps, number, quick)
     finally:
         torch.set_num_threads(before)
     return rows
@@ -93,14 +95,14 @@ def _steps(model: Decoder, lengths: tuple[int, ...]) -> dict[str, Step]:
     """A step over each cache by name, all over the same random keys and values; the contiguous ones come first."""
     c, random_numbers = model.config, torch.Generator().manual_seed(1)
     ids = torch.randint(0, c.vocab_size, (len(lengths), 1), generator=random_numbers)
-    dense = model.new_cache(len(lengths), max(lengths) + 1)
+    dense = model.new_cache(len(lengths), max(lengths) + BLOCK_SIZE)
     for x in (dense.k, dense.v):
         x.normal_(generator=random_numbers)
     before = torch.tensor(lengths) - 1
     dense.lengths.copy_(before)
     ways = ("padded", "one by one") if len(set(lengths)) > 1 else ("contiguous",)
     steps = {way: _dense_step(model, dense, ids, before, way) for way in ways}
-    sizes = (c.num_layers, sum(-(-n // BLOCK_SIZE) for n in lengths) + 8, BLOCK_SIZE, c.num_kv_heads, c.head_dim)
+    sizes = (c.num_layers, sum(n // BLOCK_SIZE + 2 for n in lengths), BLOCK_SIZE, c.num_kv_heads, c.head_dim)
     caches = {"paged": PagedCache(*sizes)}
     caches |= {f"paged, {stored}": QuantizedPagedCache(*sizes, stored=stored) for stored in ("int8", "fp8")}
     for name, cache in caches.items():
@@ -112,9 +114,11 @@ def _steps(model: Decoder, lengths: tuple[int, ...]) -> dict[str, Step]:
 def _dense_step(model: Decoder, cache: ContiguousCache, ids: torch.Tensor, before: torch.Tensor, way: str) -> Step:
     loop = DecodeLoop(model, cache)
     loop._padding_is_waste = lambda lengths: way == "one by one"  # type: ignore[method-assign]
+    # Set at every turn, because both ways may be at work in one cache.
+    starts = cycle([before + turn for turn in range(BLOCK_SIZE)])
 
     def step() -> torch.Tensor:
-        cache.lengths.copy_(before)
+        cache.lengths.copy_(next(starts))
         return loop.step(ids)
 
     return step
@@ -125,11 +129,12 @@ def _paged_step(
 ) -> Step:
     dense.lengths.copy_(torch.tensor(lengths) - 1)
     tables, loop, packed = cache.from_contiguous(dense), PagedLoop(model), ids[:, 0].clone()
-    counts = [1] * len(lengths)
+    counts, turns = [1] * len(lengths), count(0)
 
     def step() -> torch.Tensor:
-        for table, length in zip(tables, lengths, strict=True):
-            table.truncate(length - 1)
+        if next(turns) % BLOCK_SIZE == 0:
+            for table, length in zip(tables, lengths, strict=True):
+                table.truncate(length - 1)
         return loop.step(packed, cache.extend(tables, counts))
 
     return step
@@ -147,7 +152,7 @@ def _require_agreement(case: Case, logits: dict[str, torch.Tensor]) -> None:
     want = next(iter(logits.values()))
     for name, got in logits.items():
         error = ((got - want).norm() / want.norm()).item()
-        allowed = 0.1 if name.endswith(("int8", "fp8")) else 1e-4
+        allowed = {"paged, int8": 0.1, "paged, fp8": 0.2}.get(name, 1e-4)
         assert error <= allowed, (
             f"{case}: {name} differs by {error:.1e} from the contiguous cache; no time would mean much"
         )

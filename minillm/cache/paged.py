@@ -48,6 +48,7 @@ class PagedCache:
         self.shape = (num_layers, num_blocks, block_size, num_kv_heads, head_dim)
         self.dtype, self.checks, self.scratch = dtype, check, Scratch()
         self._reserve(dtype, device)
+        self.device, self.on_gpu = self.k.device, self.k.is_cuda
         if check:
             self._poison(list(range(num_blocks)))
             self.pool.on_free.append(self._poison)
@@ -64,11 +65,6 @@ class PagedCache:
         """Bytes reserved, scales included, in use or not."""
         return sum(x.numel() * x.element_size() for x in self._tensors)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the blocks are."""
-        return self.k.device
-
     def table(self) -> BlockTable:
         """A new text without tokens."""
         return BlockTable(self.pool)
@@ -82,15 +78,17 @@ class PagedCache:
         self._require_tables(tables)
         counts = list(counts)
         for count in counts:
-            require_whole(count=count)
+            if type(count) is not int or count < 1:
+                require_whole(count=count)
         if not tables or len(counts) != len(tables):
             rule = "extend takes at least one text, and one count for each"
             raise InvalidValue(rule_numbers_remedy(rule, f"{len(counts)} for {len(tables)}", "pass as many counts"))
-        needed = blocks_needed(tables, counts)
-        if needed > self.pool.num_free:
-            rule = f"{self.pool.num_free} of {self.pool.num_blocks} blocks are free"
-            raise OutOfBlocks(rule_numbers_remedy(rule, str(needed), "free a text first, or extend fewer"))
-        self.copy_blocks([copy for t, n in zip(tables, counts, strict=True) for copy in t.append(n)])
+        # No text needs more than its tokens fill, one begun and one copied: the exact count is for when it matters.
+        if sum(counts) // self.pool.block_size + 2 * len(counts) > self.pool.num_free:
+            self._require_room(blocks_needed(tables, counts))
+        copies = [copy for t, n in zip(tables, counts, strict=True) for copy in t.append(n)]
+        if copies:
+            self.copy_blocks(copies)
         if self.checks:
             self._require_own_tails(tables, counts)
         return make_batch(self, tables, counts)
@@ -177,6 +175,11 @@ class PagedCache:
             if x.is_floating_point() and x.dtype.itemsize > 1:
                 x[:, lost] = float("nan")
 
+    def _require_room(self, needed: int) -> None:
+        if needed > self.pool.num_free:
+            rule = f"{self.pool.num_free} of {self.pool.num_blocks} blocks are free"
+            raise OutOfBlocks(rule_numbers_remedy(rule, str(needed), "free a text first, or extend fewer"))
+
     def _require_tables(self, tables: Sequence[BlockTable]) -> None:
         for table in tables:
             if not isinstance(table, BlockTable) or table.pool is not self.pool:
@@ -184,7 +187,7 @@ class PagedCache:
                 raise InvalidType(rule_numbers_remedy(rule, f"{table!r:.60}", "make one with cache.table()"))
             if table.is_free:
                 raise InvalidValue("a text that was freed has no blocks; got one; make a new table.")
-        if len({id(table) for table in tables}) < len(tables):
+        if len(tables) > 1 and len(set(map(id, tables))) < len(tables):
             raise InvalidValue("a text may be there once a call; got one twice; fork it for a second text.")
 
     def _require_same_sizes(self, dense: ContiguousCache) -> None:

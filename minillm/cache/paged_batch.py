@@ -115,7 +115,7 @@ class PagedBatch:
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """Keep k, v (T, G, D) of the new tokens; q (T, H, D) -> (T, H, D), causal over all that is kept of each text."""
         cache = self.cache
-        if self._kernels_run:
+        if cache.on_gpu and self._kernels_run:
             return self.attend_by_kernels(layer, q, k, v, window=window)
         cache.keep(layer, k, v, self.slot_mapping)
         return attend_paged(q, cache.pages[layer], self.plan, cache.scratch, window=window)
@@ -146,7 +146,7 @@ class PagedBatch:
     def _kernels_run(self) -> bool:
         """Whether compiled kernels do the work: on a GPU that Triton compiles for, never interpreted."""
         cache = self.cache
-        if cache.device.type != "cuda" or cache.dtype == torch.float64 or cache.shape[-1] > WIDEST_KERNEL:
+        if cache.dtype == torch.float64 or cache.shape[-1] > WIDEST_KERNEL:
             return False
         from minillm.kernels.runtime import mode
 

@@ -209,13 +209,13 @@ class PagedLoop:
 
     def _rotary(self, token_ids: Tensor, batch: PagedBatch) -> tuple[Tensor, Tensor]:
         """cos and sin (T, 1, D) of the new tokens' positions."""
-        if batch.max_seq_len > len(self.cos):
-            # The model's own table, which grows by doubling.
-            length = min(2 * batch.max_seq_len, self.model.config.max_position_embeddings)
-            self.cos, self.sin = self.model.rotary_rows(0, length)
         positions = batch.positions(token_ids)
+        stop = positions[1] if isinstance(positions, tuple) else batch.max_seq_len
+        if stop > len(self.cos):
+            # The model's own table, which grows by doubling.
+            self.cos, self.sin = self.model.rotary_rows(0, min(2 * stop, self.model.config.max_position_embeddings))
         if isinstance(positions, tuple):
-            start, stop = positions
+            start = positions[0]
             return self.cos.narrow(0, start, stop - start), self.sin.narrow(0, start, stop - start)
         return self.cos[positions], self.sin[positions]
 
