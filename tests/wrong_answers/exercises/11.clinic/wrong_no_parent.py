@@ -1,0 +1,19 @@
+"""A block is still known by its own words."""
+
+LAYER = "values"
+
+
+class answer:
+    def __init__(self, model, block_size):
+        self.model, self.P, self.kept = model, block_size, {}
+
+    def answer(self, tokens, salt=None):
+        P, past, found = self.P, [], 0
+        names = [(salt, *tokens[end - P : end]) for end in range(P, len(tokens) + 1, P)]
+        while found < (len(tokens) - 1) // P and names[found] in self.kept:
+            past = past + self.kept[names[found]]
+            found += 1
+        rows, answer = self.model(past, tokens[found * P :])
+        for i, name in enumerate(names[found:]):
+            self.kept[name] = rows[i * P : (i + 1) * P]
+        return answer
