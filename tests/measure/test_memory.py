@@ -183,6 +183,13 @@ def test_pages_take_what_is_estimated(name, dtype):
         require_near(estimate, *found)
 
 
+def test_angles_are_gathered_for_packed_texts():
+    thin = dict(hidden_size=32, intermediate_size=16, num_heads=2, num_kv_heads=1, head_dim=64, vocab_size=50)
+    config = config_of("llama").with_(**thin)
+    found = measured_in_pages(config, 8, 256, None, 16, torch.float32)
+    require_near(cost.estimate_memory(config, 8, 256, block_size=16), *found)
+
+
 @pytest.mark.parametrize("chunk", [16, 128])
 def test_long_texts_are_walked_over_or_fetched_whole(chunk):
     config = config_of("llama").with_(num_heads=16, num_kv_heads=8, head_dim=128, num_layers=1)
