@@ -94,9 +94,8 @@ def flash_decode_kernel(
         sink = tl.load(sinks_ptr + first_head + offs_h, mask=mask_sink, other=-float("inf")).to(tl.float32)
         m = sink * 1.4426950408889634
         l = tl.where(mask_sink, 1.0, 0.0)
-    if (
-        WINDOW
-    ):  # the tile in which the window begins, then those that are seen whole, then the one in which the keys end
+    # The tile in which a window begins, then those that are seen whole, then the one in which the keys end.
+    if WINDOW:
         acc, l, m = attend_tiles(
             acc, l, m, q, k_ptr, v_ptr, stride_ks, stride_vs, start, full_start, positions, seq_len, window, scale,
             softcap, True, False, WINDOW, SOFTCAP, D, BLOCK_D, BLOCK_S, PRECISION,
