@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from minillm.attention.naive import attention_probabilities
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.fit import ModelFacts
+from minillm.cache.paged import PagedCache
 from minillm.cache.ring import RingCache
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.config import ModelConfig
@@ -106,6 +107,12 @@ class Decoder(nn.Module):
             dtype=self.dtype,
             device=self.device,
         )
+
+    def new_paged_cache(self, num_blocks: int, block_size: int = 16, *, check: bool = False) -> PagedCache:
+        """An empty pool of `num_blocks` blocks of `block_size` tokens, for texts of any number and length; see PagedCache."""
+        c = self.config
+        sizes = (c.num_layers, num_blocks, block_size, c.num_kv_heads, c.head_dim)
+        return PagedCache(*sizes, dtype=self.dtype, device=self.device, check=check)
 
     def forward(self, token_ids: Tensor, cache: KVCache | None = None) -> Tensor:
         self.check_input(token_ids, cache)

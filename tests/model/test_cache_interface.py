@@ -82,3 +82,13 @@ def test_the_cache_is_asked_before_any_work():
 def test_what_is_no_cache_is_refused():
     with pytest.raises(InvalidType, match="cache must be a KV cache, or None; got list"):
         decoder("llama")(text(3), [])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_model_makes_the_paged_cache_that_fits_it(name):
+    model, ids = decoder(name), text(20)
+    cache = model.new_paged_cache(num_blocks=8, block_size=4, check=True)
+    assert cache.pool.num_blocks == 8 and cache.pool.block_size == 4 and cache.checks
+    table = cache.table()
+    parts = [model(part, cache.extend([table], [len(part)])) for part in ids[0].split(7)]
+    assert relative(torch.cat(parts), model(ids)[0]) < 1e-12
