@@ -27,7 +27,7 @@ def draw_prefixes(data: PrefixDay) -> Figure:
     chain, tree = data.now
     share = sum(data.found) / sum(map(len, data.prompts[: data.arrived]))
     heights = [max(3, data.arrived) + 1, *(max(2, len(set(rows_of(frame.runs)))) + 1.2 for frame in (chain, tree))]
-    title = f"{data.names[-1]}: {data.found[-1]} of {len(data.prompts[data.arrived - 1])} tokens found"
+    title = f"{data.names[-1]}, {data.found[-1]} of {len(data.prompts[data.arrived - 1])} tokens found"
     fig = figures.figure(title, width=9.6, height=1.3 + 0.25 * sum(heights), rows=3, height_ratios=heights, sharex=True)
     strips, above, below = fig.axes
     _draw_strips(strips, data, f"prompts so far: {share:.0%} of their tokens found")
@@ -37,7 +37,9 @@ def draw_prefixes(data: PrefixDay) -> Figure:
     _draw_runs(below, tree.runs, path, lambda run: _words(data, run), f"radix tree: {len(tree.runs)} runs of blocks")
     figures.label_axes(below, x="tokens from the beginning of the text")
     below.set_xlim(0, max(map(len, data.prompts)) + 2)
-    figures.caption(fig, f"Hatched: found. Blue: the newest prompt's. Pale: fills no block. {figures.COMPUTED}")
+    below.set_xticks(range(0, max(map(len, data.prompts)), max(16, data.block_size)))
+    strips_say = "Strips: hatched was found, blue computed, pale fills no block."
+    figures.caption(fig, f"{strips_say} Below: the newest prompt's path is blue. {figures.COMPUTED}")
     return fig
 
 

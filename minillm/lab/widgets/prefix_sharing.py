@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from minillm.lab.widgets.shell import Panel
 
 BLOCK_SIZES = (4, 8, 16, 32, 64)
-SLOTS = (256, 384, 1024)
+SLOTS = (256, 320, 1024)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class PrefixDay:
 def prefix_explorer(block_size: int = 16, *, slots: int = 1024) -> Panel | Still:
     """Block size and slots of memory -> a widget: prompts as strips of blocks, the hash chain and the radix tree they leave.
 
-    Raises InvalidValue for a block size that is not 4, 8, 16, 32 or 64, and for slots other than 256, 384 and 1024.
+    Raises InvalidValue for a block size that is not 4, 8, 16, 32 or 64, and for slots other than 256, 320 and 1024.
     Sources: vLLM's automatic prefix caching, SGLang's RadixAttention.
     """
     return show(explore_prefixes(block_size, slots=slots))
@@ -78,7 +78,7 @@ def explore_prefixes(block_size: int = 16, *, slots: int = 1024) -> Explorer[Pre
             rule = f"{name} must be one of {', '.join(map(str, known))}"
             raise InvalidValue(rule_numbers_remedy(rule, repr(value), f"try {known[len(known) // 2]}"))
     controls = (
-        Slider("arrived", "Prompts arrived", "", 1, len(PROMPTS), 1, 4),
+        Slider("arrived", "Prompts arrived", "", 1, len(PROMPTS), 1, 5),
         Steps("block_size", "Block P", "tokens", BLOCK_SIZES, block_size),
         Steps("slots", "Memory", "slots", SLOTS, slots),
     )
