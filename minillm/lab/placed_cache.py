@@ -49,9 +49,10 @@ class PlacedCache:
 
     is_packed = False
 
-    def __init__(self, model: Decoder, place: Place) -> None:
+    def __init__(self, model: Decoder, place: Place, max_length: int | None = None) -> None:
+        """`max_length` is S_max, where `place` does not tell its own."""
         c = model.config
-        shape = (c.num_layers, 1, place.max_length, c.num_kv_heads, c.head_dim)
+        shape = (c.num_layers, 1, max_length or place.max_length, c.num_kv_heads, c.head_dim)
         self.k, self.v = (torch.zeros(shape, dtype=model.dtype, device=model.device) for _ in "kv")
         self.place = place
 

@@ -18,6 +18,7 @@ from minillm.lab.checks.exercise import Exercise
 from minillm.lab.checks.result import Finding
 
 INF = math.inf
+Raised = float | tuple[float, ...]  # added to all logs, or to each row's
 
 
 def _merge(outs: Tensor, lses: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,11 +47,21 @@ def _parts(name: str, sizes: list[int], loud: float = 1.0, garbage: float = 0.0)
 
 
 def _case(
-    name: str, meaning: str, sizes: list[int], *, loud: float = 1.0, garbage: float = 0.0, raised: float = 0.0
+    name: str, meaning: str, sizes: list[int], *, loud: float = 1.0, garbage: float = 0.0, raised: Raised = 0.0
 ) -> Values:
     def make() -> Given:
         outs, lses = _parts(name, sizes, loud, garbage)
-        return given(outs, lses + raised)
+        return given(outs, lses + torch.tensor(raised))
+
+    return Values(name, make, _merge, meaning, where=lambda index: f"row {index[0]}")
+
+
+def _far_below(name: str, meaning: str) -> Values:
+    """Logs near -30,000, in float64, where they still tell parts from each other."""
+
+    def make() -> Given:
+        outs, lses = _parts(name, [4, 0, 4])
+        return given(outs.double(), lses.double() - 30_000.0)
 
     return Values(name, make, _merge, meaning, where=lambda index: f"row {index[0]}")
 
@@ -95,6 +106,8 @@ MERGE = Exercise(
             _case("loud keys", "One key decides, and its run has all the weight.", [4, 4, 4], loud=40.0),
             _case("lse near 300", "exp(300) is too large for a float: measure from the largest.", [4, 4], raised=300.0),
             _case("lse near -300", "exp(-300) is 0: measure from the largest.", [4, 4], raised=-300.0),
+            _case("rows far apart", "Each row has a maximum of its own: what is loud in one row must not silence another.", [4, 3], raised=(300.0, -300.0, 0.0, 90.0)),
+            _far_below("lse near -30,000", "Low logs are logs, too: what stands for nothing is minus infinity alone."),
             _case("an empty run", "A run that saw nothing has no share.", [4, 0, 5]),
             _case("what nobody wrote", "An empty run's out may be NaN, and 0 times NaN is NaN: do not read it.", [4, 0, 5, 0], garbage=math.nan),
             _case("nothing at all", "If no run saw a key the result is 0, and its lse -inf.", [0, 0], garbage=math.nan),
@@ -138,6 +151,11 @@ def _any_number(call: LearnerCall) -> Finding | None:
     return next((finding for finding in findings if finding), None)
 
 
+def _one_row() -> Given:
+    """One row with 2,048 keys in 16 runs: all its scores together are larger than the keys of a run."""
+    return given(*_step("one row", 2048, R=1), 16)
+
+
 def _nothing() -> Given:
     return given(*_step("nothing", 0), 3)
 
@@ -147,7 +165,7 @@ CLINIC = Exercise(
     title="A split step that passes its author's tests",
     statement=(
         "Mend `patient`: q (R, D) attends to k and v (S, D), cut into num_splits runs -> out (R, D). Any S from 0, any "
-        "num_splits from 1, S and num_splits in any proportion. The runs must stay runs: nothing of the size of q @ k.T is made."
+        "num_splits from 1, S and num_splits in any proportion. The runs must stay runs: nothing as long as k is made of scores, and no key is multiplied twice."
     ),
     signature="mended(q, k, v, num_splits)",
     forbid=("scaled_dot_product", "multi_head_attention", "flex_attention"),
@@ -164,6 +182,8 @@ CLINIC = Exercise(
         "properties": (Property("any number of runs", _any_number, "The number of runs is how the work is cut, and must not show."),),
         "resources": (
             Budget("runs stay runs", lambda: given(*_step("large", 2048, R=16, D=8), 16), {"largest_tensor_bytes": 16 * 2048 * 4 // 8}, "A score for every key lies in one tensor: then nothing was split."),
+            Budget("one row stays runs", _one_row, {"largest_tensor_bytes": 2048 * 4 * 3 // 4}, "A score for every key lies in one tensor: then nothing was split."),
+            Budget("each run once", lambda: given(*_step("once", 2048, R=16, D=8), 16), {"flops": 5 * 16 * 2048 * 8}, "The keys are multiplied more than once. A run is measured from a maximum of its own, and its lse tells the merge."),
         ),
     },
     hints=(

@@ -77,6 +77,11 @@ def _long() -> Given:
     return given(*_step("long", B=B, S=S, H=H, G=G, D=D), block_s=BLOCK)
 
 
+def _longer() -> Given:
+    """A text sixteen times as long, in the same tiles: what lies on chip must not grow with it."""
+    return given(*_step("longer", B=1, S=16 * S, H=H // G, G=1, D=D), block_s=BLOCK)
+
+
 def _budget(name: str, limits: Mapping[str, int], meaning: str) -> Budget:
     return Budget(name, _long, limits, meaning)
 
@@ -127,7 +132,8 @@ DECODE = Exercise(
         "resources": (
             _budget("no copy in memory", {"largest_tensor_bytes": OUT}, "Something larger than `out` was made in memory: expanded keys, or a row of scores. The work belongs inside `with on_chip():`."),
             _budget("a tile at a time", {"peak_on_chip_bytes": ON_CHIP}, "A chip holds a group's queries and one tile of keys and values, whatever S is."),
-            _budget("each key once", {"bytes_loaded": ONCE}, "A key/value head is loaded more than once: let the query heads that share it be the rows of one tile."),
+            Budget("whatever the length", _longer, {"peak_on_chip_bytes": ON_CHIP}, "What lies on chip grows with the text: a row of scores as long as the text? Fold each tile into the state, and let it go."),
+            _budget("each key once", {"bytes_loaded": ONCE}, "More is loaded than q, k and v once. Let the query heads that share a key/value head be the rows of one tile, and let their state stay on chip."),
             ReadsAll(),
             _budget("each result once", {"bytes_stored": OUT}, "More is stored than `out`, once."),
         ),
@@ -158,14 +164,21 @@ def _spread(purpose: str, S: int, G: int, D: int) -> Tensor:
     return inputs.normal(purpose, S, G, D + 8 * (1 + len(purpose) % 2))[..., :D]
 
 
-def _rows(name: str, H: int, G: int, S: int, D: int) -> Given:
+def _rows(name: str, H: int, G: int, S: int, D: int, loud: float = 1.0, below: bool = False) -> Given:
+    """q (H, D), k and v (S, G, D) between walls; scores are `loud` times as large, and all far `below` 0 if asked for."""
     q, k, v = inputs.normal(f"{name} q", H, D), _spread(f"{name} k", S, G, D), _spread(f"{name} va", S, G, D)
-    return launch_of(q, k, v, out=torch.empty(H, D))
+    if below:
+        q = -q.abs()
+        k.abs_()
+    return launch_of(loud * q, k, v, out=torch.empty(H, D))
 
 
-def _rows_case(name: str, meaning: str, H: int, G: int, S: int, D: int = 16, limits=None, **more: bool) -> KernelCase:  # type: ignore[no-untyped-def]
+def _rows_case(
+    name: str, meaning: str, H: int, G: int, S: int, D: int = 16, limits=None, scores=None, **more: bool
+) -> KernelCase:  # type: ignore[no-untyped-def]
+    make = lambda: _rows(name, H, G, S, D, **(scores or {}))  # noqa: E731
     place = lambda where: f"head {where[0]}, channel {where[1]}"  # noqa: E731
-    return KernelCase(name, lambda: _rows(name, H, G, S, D), _rows_oracle, meaning, limits or {}, where=place, **more)
+    return KernelCase(name, make, _rows_oracle, meaning, limits or {}, where=place, **more)
 
 
 LOADED = (16 * 16 + 2 * 50 * 4 * 16) * 4
@@ -187,6 +200,8 @@ ROWS = Exercise(
             _rows_case("four heads a group", "Rows beyond the group are padding: they must not reach memory that is another head's.", 12, 3, 64),
             _rows_case("five heads, 37 keys", "Keys beyond S are not there: their scores are minus infinity, and their values 0.", 10, 2, 37),
             _rows_case("a head each, one key", "With one key its weight is 1.", 3, 3, 1),
+            _rows_case("logits of ±100", "exp of a large score overflows: subtract the row's maximum first.", 6, 2, 37, scores={"loud": 40.0}),
+            _rows_case("far below zero", "Every real score is far below 0, and so is their maximum: hide the keys that are not there before you take it.", 6, 2, 37, scores={"loud": 60.0, "below": True}),
             _rows_case("wider heads", "D is 32 here, and so is the root's argument.", 6, 2, 20, 32),
         ),
         "resources": (

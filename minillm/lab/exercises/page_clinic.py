@@ -29,10 +29,10 @@ class Beside:
         self.store, self.rows, self.story = store, dict[str, list[Tensor]](), list[str]()
         self.draw = inputs.generator(purpose)
 
-    def append(self, name: str, count: int = 1) -> Beside:
-        self.story.append(f"{name} +{count}")
+    def append(self, name: str, count: int = 1, times: float = 1.0) -> Beside:
+        self.story.append(f"{name} +{count}" + f" times {times:g}" * (times != 1.0))
         for _ in range(count):
-            row = torch.randn(D, generator=self.draw)
+            row = times * torch.randn(D, generator=self.draw)
             self.store.append(name, row.clone())
             self.rows.setdefault(name, []).append(row)
         return self
@@ -95,6 +95,33 @@ def _tail(t: Beside) -> None:
 
 def _used_before(t: Beside) -> None:
     t.append("ann", 8).finish("ann").append("bob", 1).append("cem", 6)
+
+
+def _nan_before(call: LearnerCall) -> Finding | None:
+    """Every page has held NaN. A store that has none left by then is for the last layer to judge."""
+    beside = Beside(call(16, P, D), "nan before")
+    try:
+        beside.append("ann", 16 * P, times=torch.nan).finish("ann").append("bob", 1).append("cem", 6)
+    except Exception:
+        return None
+    return beside.differs()
+
+
+def _far_below(call: LearnerCall) -> Finding | None:
+    """Rows of -300 and a query of 300: scores far below -10,000, beside slots that still hold zeros."""
+    store, low = call(16, P, D), torch.full((D,), -300.0)
+    for _ in range(6):
+        store.append("ann", low.clone())
+    return same(store.attend("ann", -low), low)
+
+
+def _full(call: LearnerCall) -> Finding | None:
+    """Five pages' worth of rows into three pages: somebody must be told that there is none left."""
+    try:
+        Beside(call(3, P, D), "full").append("ann", 5 * P)
+    except Exception:
+        return None
+    return Finding("", (("what", f"3 pages of {P} rows took {5 * P} rows"), ("want", "an error when no page is free")))
 
 
 def _fork_whole(t: Beside) -> None:
@@ -182,7 +209,7 @@ CLINIC = Exercise(
     statement=(
         "Mend the patient. append(name, row (width,)) adds a row to a text, and makes the text if it is new; fork(name, new) makes "
         "a text that begins with all rows of another, on the same pages; attend(name, q (width,)) is softmax(rows @ q) @ rows over "
-        "the text's own rows; finish(name) forgets the text. A fork takes no page until one of the two writes into a shared one."
+        "the text's own rows; finish(name) forgets the text. append raises, as it did, when no page is free. A fork takes no page until one of the two writes into a shared one."
     ),
     signature="Mended(num_blocks, block_size, width)",
     layers={
@@ -192,6 +219,8 @@ CLINIC = Exercise(
             _case("a fork at a page's end", "A fork that begins a new page worked before: keep it so.", _fork_whole),
             _case("a partial last page", "Slots behind the text's last row take part in the softmax: a score of 0 has the weight exp(0).", _tail),
             _case("a page used before", "Slots behind the text's last row still hold what somebody else wrote there.", _used_before),
+            Property("a page that held NaN", _nan_before, "A row of NaN that somebody else has left stays NaN when it is multiplied by 0: do not read it."),
+            Property("scores far below", _far_below, "Every real score is far below -10,000: leave out the slots behind the last row, a low score does not hide them."),
             _case("the fork writes", "Both texts refer to one half-full page: whoever writes into it first needs a copy.", _fork_writes),
             _case("the forked one writes", "It does not matter which of the two writes: the other must not see it.", _first_writes),
             _case("many forks", "Count the texts that refer to a page: it may be written only by the last of them.", _three_forks),
@@ -200,6 +229,7 @@ CLINIC = Exercise(
         ),
         "properties": (Property("a day at the store", _day, "Texts come, grow, fork and go; each must see its own rows and no others."),),
         "resources": (
+            Property("as many rows as the pages hold", _full, "A store has the pages it was made with, and no others: append raises when none is free."),
             _in_three_pages("forks take nothing", "A fork shares: it must not take a page before somebody writes.", _forks_take_nothing),
             _in_three_pages("the last owner writes in place", "A page that only one text refers to is written where it is.", _last_owner_writes),
             _in_three_pages("one copy is enough", "After one of two has its copy, the page has a single owner: the other writes in place.", _one_copy),

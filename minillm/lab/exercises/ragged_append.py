@@ -82,6 +82,8 @@ def _refused(name: str, meaning: str, lengths: list[int], counts: list[int]) -> 
         except ValueError:
             finding = same(scene.args[0], before)
             return Finding("", (*told, ("what", "memory, after the refusal"), *finding.facts)) if finding else None
+        except (IndexError, RuntimeError, AssertionError) as error:
+            return Finding("", (*told, ("got", type(error).__name__), ("want", "ValueError")))
         return Finding("", (*told, ("got", "no error"), ("want", "ValueError")))
 
     return Property(name, law, meaning)
@@ -89,7 +91,18 @@ def _refused(name: str, meaning: str, lengths: list[int], counts: list[int]) -> 
 
 def _shapes(call: LearnerCall) -> Finding | None:
     scene = _scene([2, 5], [1, 1])
-    return _problem(_run_live(call, scene), _wanted(*scene.args)[0], compare=kind_problem)
+    want = _wanted(*scene.args)[0]
+    return _problem(_run_live(call, scene), want, compare=kind_problem)
+
+
+def _only_memory(call: LearnerCall) -> Finding | None:
+    """lengths, chunk and counts belong to the caller."""
+    scene = _scene([2, 5], [1, 1])
+    chunk = scene.args[2].clone()
+    _run_live(call, scene)
+    kept = (scene.args[1] == [2, 5], torch.equal(scene.args[2], chunk), scene.args[3] == [1, 1])
+    edited = [name for name, same_still in zip(("lengths", "chunk", "counts"), kept, strict=True) if not same_still]
+    return Finding("", (("edited", ", ".join(edited)),)) if edited else None
 
 
 def _any_cut(call: LearnerCall) -> Finding | None:
@@ -134,7 +147,10 @@ APPEND = Exercise(
     ),
     signature="append(memory, lengths, chunk, counts)",
     layers={
-        "contract": (Property("one view a row", _shapes, "Return a list of B tensors (lengths[b] + counts[b], G, D)."),),
+        "contract": (
+            Property("one view a row", _shapes, "Return a list of B tensors (lengths[b] + counts[b], G, D)."),
+            Property("only memory is written", _only_memory, "Write into `memory` and nothing else: lengths, chunk and counts are the caller's."),
+        ),
         "values": (
             _case("rows of one length", "New tokens go right behind what is kept.", [3, 3], [2, 2]),
             _case("ragged rows", "Each row goes on where it stands itself, not where the longest does.", [5, 0, 2], [1, 1, 1]),

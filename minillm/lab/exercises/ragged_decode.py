@@ -53,6 +53,25 @@ def _leftovers(call: LearnerCall) -> Finding | None:
     return None
 
 
+def _own_nan(call: LearnerCall) -> Finding | None:
+    """A NaN among a text's own keys or values is a fault of somebody's, and the heads that read it must show it."""
+    q, k, v, seq_lens = _batch("own", [4, 7], 4, 2).args
+    want = _decode(q, k, v, seq_lens)
+    k[0, 1, 0], v[1, 2, 1] = math.nan, math.nan
+    hit = torch.zeros(2, 4, dtype=torch.bool)
+    hit[0, :2], hit[1, 2:] = True, True
+    got = call(q, k, v, seq_lens)
+    shown = got.isnan().any(-1)
+    if torch.equal(shown, hit):
+        return same(got[~hit], want[~hit])
+    text, head = ((shown != hit).nonzero()[0]).tolist()
+    told = "text 0 has a NaN in a key of head 0, text 1 in a value of head 1, both among their own"
+    answer, right = ("a number", "NaN") if hit[text, head] else ("NaN", "a number")
+    return Finding(
+        "", (("inputs", told), ("where", f"text {text}, query head {head}"), ("got", answer), ("want", right))
+    )
+
+
 def _loud() -> Given:
     """Every logit lies far below −10,000, which is then nothing to hide a key behind."""
     q, k, v, seq_lens = _batch("far below", [5, 3], 4, 2, behind=0.0).args
@@ -69,7 +88,8 @@ CLINIC = Exercise(
     title="A decode step that passes its author's tests",
     statement=(
         "Mend `patient`: q (B, H, D), k and v (B, S, G, D), seq_lens (B,) -> (B, H, D). Text b has seq_lens[b] keys, and "
-        "anything may lie behind them. Head h reads key/value head h // (H / G); a text without keys gives 0."
+        "anything may lie behind them. Head h reads key/value head h // (H / G); a text without keys gives 0. A NaN among a "
+        "text's own keys is not to be hidden."
     ),
     signature="mended(q, k, v, seq_lens)",
     forbid=("scaled_dot_product", "multi_head_attention", "flex_attention"),
@@ -87,6 +107,7 @@ CLINIC = Exercise(
         "properties": (
             Property("alone and in company", _company, "A text's result must not depend on its neighbours."),
             Property("whatever lies behind", _leftovers, "A text's result must not depend on what lies behind its end."),
+            Property("a NaN of its own", _own_nan, "Clean what lies behind the text, and nothing else: a NaN in it is somebody's fault, and must show."),
         ),
         "resources": (
             Budget("nothing larger than k", lambda: _batch("big", **BIG), {"largest_tensor_bytes": KEYS}, "Some tensor has H heads of keys or values: groups can share them without a copy."),  # type: ignore[arg-type]

@@ -52,8 +52,8 @@ def _runs_case(name: str, meaning: str, *args: int) -> Property:
 
 
 def _every_key_once(call: LearnerCall) -> Finding | None:
-    for seq_len in (0, 1, 63, 64, 65, 700):
-        for num_splits in (1, 2, 3, 7, 20):
+    for seq_len in (0, 1, 63, 64, 65, 512, 700):
+        for num_splits in (1, 2, 3, 4, 5, 6, 7, 8, 11, 20):
             if finding := _judge_runs(call, seq_len, num_splits, 64):
                 return finding
     return None
@@ -72,6 +72,7 @@ RUNS = Exercise(
         "contract": (Property("a list of pairs", _list_of_pairs, "Return a list of (start, end), one for each run."),),
         "values": (
             _runs_case("two halves", "Four tiles, two runs, two tiles each.", 256, 2, 64),
+            _runs_case("whole tiles", "Three tiles in two runs are two and one: a tile is not cut.", 192, 2, 64),
             _runs_case("a ragged end", "The last run ends where the keys end.", 200, 2, 64),
             _runs_case("a shorter last run", "Five tiles in two runs are three and two.", 320, 2, 64),
             _runs_case("runs without keys", "Five tiles in four runs are two, two, one and none: the last run is (seq_len, seq_len).", 320, 4, 64),
@@ -105,22 +106,18 @@ def _rule_finding(call: LearnerCall, programs: int, processors: int, key_tiles: 
     got: Any = call(programs, processors, key_tiles)
     inputs = ("inputs", _shown(("programs", "processors", "key_tiles"), (programs, processors, key_tiles)))
     if programs >= BUSY_ENOUGH * processors or key_tiles <= TOO_FEW_TILES:
-        meaning = (
-            "Here nothing is to be cut: the programs alone keep the processors busy, or there are hardly any tiles."
-        )
-        return None if got == 1 else Finding(meaning, (inputs, ("got", str(got)), ("want", "1")))
+        return None if got == 1 else Finding("", (inputs, ("got", str(got)), ("want", "1")))
     if got > min(processors, key_tiles):
-        return Finding("More runs than tiles, or than processors.", (inputs, ("got", str(got))))
+        return Finding("", (inputs, ("got", f"{got} runs: more than tiles, or than processors")))
     shares = [_busy(programs, processors, key_tiles, n) for n in range(1, min(processors, key_tiles) + 1)]
     best, reached = max(shares), shares[got - 1]
-    facts = (inputs, ("got", f"{got} runs, {reached:.1%} busy"), ("best", f"{best:.1%} busy"))
-    if reached < NEAR_ENOUGH * best:
-        return Finding("That leaves processors idle which another number of runs would use.", facts)
     fewest = next(n for n, share in enumerate(shares, 1) if share >= NEAR_ENOUGH * best)
-    return (
-        None
-        if got == fewest
-        else Finding(f"{fewest} runs come near enough to the best, and cost less to merge.", facts)
+    if got == fewest:
+        return None
+    runs = f"{got} run{'s' * (got > 1)}, {reached:.1%} busy"
+    why = "which is not near" if reached < NEAR_ENOUGH * best else "but fewer runs come near it, too"
+    return Finding(
+        "", (inputs, ("got", runs), ("best", f"{best:.1%} busy, {why}"), ("enough", f"{NEAR_ENOUGH * best:.1%} busy"))
     )
 
 
@@ -145,9 +142,9 @@ SPLITS = Exercise(
     layers={
         "contract": (Property("a whole number", _whole_number, "Return how many runs: a whole number from 1."),),
         "values": (
-            _rule_case("a full GPU", "Nothing is to be cut.", (132, 132, 512), (106, 132, 512), (400, 108, 64)),
-            _rule_case("hardly any keys", "Nothing is to be cut.", (1, 132, 4), (8, 132, 1)),
-            _rule_case("one user, a long text", "The longest wave decides: waves times the tiles of the longest run.", (8, 132, 512)),
+            _rule_case("a full GPU", "The programs alone keep the processors busy: nothing is to be cut.", (132, 132, 512), (106, 132, 512), (400, 108, 64)),
+            _rule_case("hardly any keys", "So few tiles are not worth a merge: nothing is to be cut.", (1, 132, 4), (8, 132, 1)),
+            _rule_case("one user, a long text", "Time is waves times the tiles of the longest run; of the numbers that come near the best, the fewest will do.", (8, 132, 512)),
             _rule_case("a wave and a bit", "17 programs of 8 runs are 136, four more than a wave: count whole waves.", (17, 132, 512), (9, 16, 64)),
             _rule_case("few tiles", "7 tiles in 4 runs are 2, 2, 2 and 1: count whole tiles.", (8, 132, 7), (1, 132, 5)),
         ),

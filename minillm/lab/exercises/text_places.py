@@ -93,7 +93,7 @@ def _full(call: LearnerCall) -> Finding | None:
 
 
 def _writes_again(call: LearnerCall) -> Finding | None:
-    cache = PlacedCache(small_model(), call(40))
+    cache = PlacedCache(small_model(), call(40), 40)
     _scores(cache, IDS[:20])
     cache.place.truncate(12)
     return same(_scores(cache, IDS[30:36]), _alone(IDS[:12] + IDS[30:36], 6))
@@ -101,7 +101,7 @@ def _writes_again(call: LearnerCall) -> Finding | None:
 
 def _many_chats(call: LearnerCall) -> Finding | None:
     """Thirty chats of 30 tokens, one after the other, are 900 positions; the model has 256."""
-    cache = PlacedCache(small_model(), call(40))
+    cache = PlacedCache(small_model(), call(40), 40)
     for chat in range(30):
         try:
             got = _scores(cache, IDS[:30])

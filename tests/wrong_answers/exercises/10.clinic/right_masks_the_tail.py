@@ -1,4 +1,4 @@
-"""Counts by looking for the page in all texts, and hides the tail with -inf."""
+"""Counts by looking for the page in all texts, and hides the tail: -inf for its scores, 0 for its rows."""
 
 import torch
 
@@ -31,6 +31,7 @@ class answer:
         ids, length = self.texts[name]
         rows = self.pages[ids].flatten(0, 1)
         hidden = torch.arange(len(rows)) >= length
+        rows = rows.masked_fill(hidden[:, None], 0.0)
         return (rows @ q).masked_fill(hidden, -torch.inf).softmax(0) @ rows
 
     def finish(self, name):
