@@ -76,6 +76,7 @@ def test_the_default_view_in_words():
     text = explore_prefixes().text().splitlines()
     assert text[0] == "prompt 5 of 8, Ann goes on; blocks of 16, 1024 slots"
     assert text[6].split() == ["Ann", "goes", "on", "221", "176", "45"]
+    assert text[7].split() == ["all", "so", "far", "842", "464", "378"]
     assert "  found 55% of all tokens so far" in text
     assert text[-6].startswith('    blocks 0-7: """Helpers for records')
     assert [len(line) - len(line.lstrip()) for line in text[-6:]] == [4, 6, 8, 8, 6, 4]
