@@ -111,9 +111,9 @@ def _takes(f: Beside) -> None:
 
 
 def _nameless_first(f: Beside) -> None:
-    a, b, c, d, *_ = f.take(6)
-    f.put([a, b], ["a", "b"]).put([c, d], [None, None])
-    f.take(2), f.find("a").take(1)
+    a, b, c, *_ = f.take(6)
+    f.put([a], ["a"]).put([b, c], [None, None])
+    f.take(2), f.take(1)
 
 
 def _ends_first(f: Beside) -> None:

@@ -142,7 +142,7 @@ CLINIC = Exercise(
             _case("a prompt that goes on", "A prompt behind a known one worked before: keep it so.",
                   lambda s: s.ask(HELP).ask(HELP + ANN + ASK + "now")),
             _case("the same words behind others", "A row depends on all words before it: the same block behind another beginning is another block.",
-                  lambda s: s.ask(ANN + ASK + "now").ask(BOB + "please").ask(BOB + ASK + "now")),
+                  lambda s: s.ask(ANN + ASK + "now").ask(BOB + "please").ask(BOB + ASK + "today")),
             _case("the same words for two blocks", "All that stands before a block counts, not the block before alone.",
                   lambda s: s.ask(ANN + ASK + HELP + "now").ask(BOB + ASK + "please").ask(BOB + ASK + HELP + "now")),
             _case("words that come again", "The second time a block comes in a text, other words stand before it.", lambda s: s.ask(ASK + ASK + ASK + "now")),
