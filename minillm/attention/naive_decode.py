@@ -33,7 +33,7 @@ def naive_decode(
     validate_decode(q, k, v, seq_lens, window, softcap, sinks, scale, None, return_lse)
     out = torch.empty_like(q, memory_format=torch.contiguous_format)
     lse = torch.empty(q.shape[:2], dtype=torch.float64 if q.dtype == torch.float64 else torch.float32, device=q.device)
-    for b, length in enumerate(seq_lens.tolist()):
+    for b, length in enumerate([] if q.is_meta else seq_lens.tolist()):
         kept = slice(b, b + 1), slice(0, length)
         text, text_lse = naive_attention(
             q[b : b + 1, None],

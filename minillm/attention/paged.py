@@ -28,6 +28,7 @@ from minillm.attention.paged_plan import Alone, InPlace, PagedPlan, Piece, Text,
 from minillm.attention.pages import TILE_BYTES, Pages, Scratch
 from minillm.attention.sdpa import attend
 from minillm.attention.validate_paged import validate_paged
+from minillm.errors import Unsupported, rule_numbers_remedy
 
 # Scores held at once by a walk, for one text: what bounds its tiles when there are many queries.
 SCORE_BYTES = 2**24
@@ -67,19 +68,28 @@ def paged_attention(
     block_table (B, max_blocks), seq_lens (B,) and query_start_loc (B + 1,) are int32; text b owns the query rows from
     query_start_loc[b] to query_start_loc[b + 1], the last of its seq_lens[b] tokens. Always causal. A cache of int8 or
     float8_e4m3fn comes with k_scale and v_scale (num_blocks, P, G) float32. Raises InvalidValue or InvalidType before
-    any work. Source: Kwon et al., "PagedAttention" (2023); the walk is Dao et al.'s "FlashAttention" (2022).
+    any work, and Unsupported for gradients, which only the naive form has. Source: Kwon et al., "PagedAttention" (2023); the walk is Dao et al.'s "FlashAttention" (2022).
     """
     texts = validate_paged(
         q, k_cache, v_cache, block_table, seq_lens, query_start_loc, max_query_len, window=window, softcap=softcap,
         sinks=sinks, scale=scale, k_scale=k_scale, v_scale=v_scale, return_lse=return_lse,
     )  # fmt: skip
+    _require_no_gradient(q=q, k_cache=k_cache, v_cache=v_cache, sinks=sinks, k_scale=k_scale, v_scale=v_scale)
     counts, lengths = [count for count, _ in texts], [length for _, length in texts]
-    plan = PagedPlan(counts, lengths, block_table.tolist(), k_cache.shape[1])
+    plan = PagedPlan(counts, lengths, [] if q.is_meta else block_table.tolist(), k_cache.shape[1])
     pages, options = Pages(k_cache, v_cache, k_scale, v_scale), Options(window, softcap, sinks, scale)
     if softcap or sinks is not None or return_lse:
         out, lse = attend_paged_exactly(q, pages, plan, options, Scratch())
         return (out, lse) if return_lse else out
     return attend_paged(q, pages, plan, Scratch(), window=window, scale=scale)
+
+
+def _require_no_gradient(**tensors: Tensor | None) -> None:
+    """Raise Unsupported where a loss could ask for gradients: the buffers it would need are used again for other pages."""
+    wanting = [name for name, x in tensors.items() if x is not None and x.requires_grad]
+    if wanting and torch.is_grad_enabled():
+        rule, remedy = "paged_attention has no backward pass", "use naive_paged_attention, or torch.no_grad()"
+        raise Unsupported(rule_numbers_remedy(rule, f"{wanting[0]} with requires_grad=True", remedy))
 
 
 def attend_paged(

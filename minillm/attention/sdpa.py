@@ -63,6 +63,8 @@ def attend(
     if scale is not None and scale < 0:
         # On a CPU, torch's causal mask is scaled too: a negative scale would turn its -inf into inf, and rows into NaN.
         q, scale = -q, -scale
+    elif scale == 0:  # which would turn it into NaN
+        q, scale = q * 0, 1.0
     if causal and L > S:
         # The first L - S rows see nothing and give 0; the rest are a square problem, which torch's mask fits.
         seeing = attend(q[:, L - S :], k, v, causal=True, window=window, sinks=sinks, scale=scale)

@@ -8,6 +8,7 @@ and on a GPU, where reading them means waiting, once for each version of them th
 from __future__ import annotations
 
 import numbers
+import weakref
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -154,10 +155,19 @@ def _require_length(value: object) -> None:
 
 @dataclass(frozen=True)
 class _Checked:
-    """What the three tensors held when they were read, and what says that they are still the same."""
+    """What the three tensors held when they were read, and what says that they are still the same.
 
-    key: tuple
+    The tensors themselves are remembered, and not where they lie: memory that one gave back is the next one's.
+    """
+
+    sizes: tuple[int, ...]
+    tensors: tuple[tuple[weakref.ref[Tensor], int], ...]
     texts: Texts
+
+    def holds(self, sizes: tuple[int, ...], tensors: tuple[Tensor, ...]) -> bool:
+        """Whether these are the tensors that were read, and nothing was written to them since."""
+        pairs = zip(self.tensors, tensors, strict=True)
+        return self.sizes == sizes and all(seen() is x and version == x._version for (seen, version), x in pairs)
 
 
 def _read(block_table: Tensor, seq_lens: Tensor, query_start_loc: Tensor, T: int, cache: Tensor) -> Texts:
@@ -167,15 +177,16 @@ def _read(block_table: Tensor, seq_lens: Tensor, query_start_loc: Tensor, T: int
     """
     tensors = (block_table, seq_lens, query_start_loc)
     kept = block_table.device.type != "cpu" and not any(x.is_inference() for x in tensors)
-    key = (T, *cache.shape[:2], *((x._version, x.data_ptr()) for x in tensors)) if kept else ()
+    sizes = (T, *cache.shape[:2])
     known = getattr(query_start_loc, "_minillm_paged", None) if kept else None
-    if known is not None and known.key == key:
+    if known is not None and known.holds(sizes, tensors):
         return known.texts
     with on_chip():  # reading lengths is the host's business, no traffic of attention's
         texts = _check_lengths(query_start_loc.tolist(), seq_lens.tolist(), T, block_table.shape[1] * cache.shape[1])
         _check_table(block_table, seq_lens, cache.shape[0], cache.shape[1])
     if kept:
-        query_start_loc._minillm_paged = _Checked(key, texts)  # type: ignore[attr-defined]
+        seen = tuple((weakref.ref(x), x._version) for x in tensors)
+        query_start_loc._minillm_paged = _Checked(sizes, seen, texts)  # type: ignore[attr-defined]
     return texts
 
 

@@ -48,9 +48,13 @@ class BlockPool:
     def __init__(self, num_blocks: int, block_size: int):
         require_whole(num_blocks=num_blocks, block_size=block_size)
         self.num_blocks, self.block_size = num_blocks, block_size
+        try:
+            self._ref_counts = [0] * num_blocks
+        except (MemoryError, OverflowError):
+            rule = "the references of all blocks must fit the memory"
+            raise InvalidValue(rule_numbers_remedy(rule, f"{num_blocks:,} blocks", "make a smaller pool")) from None
         self.on_free: list[Callable[[list[int]], None]] = []
         self.on_reuse: list[Callable[[int], None]] = []
-        self._ref_counts = [0] * num_blocks
         # Taking the oldest out of a plain dict walks over all that were taken before it; an OrderedDict is linked.
         self._plain: OrderedDict[int, None] = OrderedDict.fromkeys(range(num_blocks))
         self._kept: OrderedDict[int, None] = OrderedDict()

@@ -14,6 +14,15 @@ import torch
 from torch import Tensor
 
 from minillm.attention.sdpa import attend
+from minillm.attention.validate import check_window
+from minillm.cache.admission import (
+    require_place,
+    require_queries,
+    require_room,
+    require_tokens,
+    reserve,
+    without_gradient,
+)
 from minillm.cache.fit import ModelFacts, require_fit
 from minillm.cache.rows import (
     attend_biased,
@@ -21,10 +30,7 @@ from minillm.cache.rows import (
     common_length,
     no_lengths,
     require_common_length,
-    require_room,
     require_row,
-    require_tokens,
-    reserve,
     shorter_lengths,
 )
 from minillm.measure.numbers import require_whole
@@ -50,7 +56,8 @@ class ContiguousCache:
     the right and then truncated to their own lengths, which is exact, since no token sees what comes after it.
 
     Raises InvalidType or InvalidValue for sizes that are not whole numbers from 1 up, and when more is appended than was
-    reserved, or for another batch, dtype or device; nothing already stored is lost.
+    reserved, or for another batch, dtype or device; nothing already stored is lost. A cache carries no gradients: a loss that
+    asks for them raises Unsupported.
     """
 
     is_packed = False  # token ids come as (B, L), one row a text
@@ -68,6 +75,7 @@ class ContiguousCache:
     ):
         require_whole(num_layers=num_layers, batch=batch, max_length=max_length)
         require_whole(num_kv_heads=num_kv_heads, head_dim=head_dim)
+        require_place(dtype, device)
         shape = (num_layers, batch, max_length, num_kv_heads, head_dim)
         self.k, self.v = reserve(shape, dtype, device), reserve(shape, dtype, device)
         self.lengths = no_lengths(batch)
@@ -111,17 +119,12 @@ class ContiguousCache:
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """Keep k, v (B, L, G, D) of the new tokens; q (B, L, H, D) -> (B, L, H, D), causal over all that is kept."""
-        if common_length(self.lengths) is not None:
-            keys, values = self.append(layer, k, v)
-            return attend(q, keys, values, causal=True, window=window)
         require_tokens(self.k, layer, k, v)
+        require_queries(q, k)
         require_room(max(self.lengths.tolist()) + k.shape[1], self.max_length)
-        now = self._ragged_pass(k.shape[1])
-        self.k[layer][now.rows, now.positions] = k
-        self.v[layer][now.rows, now.positions] = v
-        first, bias = self._bias(now, window)
-        stop = first + bias.shape[-1]
-        return attend_biased(q, self.k[layer, :, first:stop], self.v[layer, :, first:stop], bias)
+        if window is not None:
+            check_window(window)
+        return without_gradient(q, self._attend(layer, q.detach(), k, v, window))
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """k, v (B, L, G, D) of the new tokens -> views (B, length + L, G, D) of everything this layer has seen.
@@ -132,12 +135,14 @@ class ContiguousCache:
         stop = start + k.shape[1]
         require_tokens(self.k, layer, k, v)
         require_room(stop, self.max_length)
-        self.k[layer, :, start:stop] = k
-        self.v[layer, :, start:stop] = v
+        self.k[layer, :, start:stop] = k.detach()
+        self.v[layer, :, start:stop] = v.detach()
         return self.k[layer, :, :stop], self.v[layer, :, :stop]
 
     def advance(self, count: int) -> None:
         """Count the tokens that every layer has just kept, the same number for each row."""
+        require_whole(at_least=0, count=count)
+        require_room(max(self.lengths.tolist()) + count, self.max_length)
         self.lengths += count
 
     def truncate(self, length: int | Sequence[int] | Tensor) -> None:
@@ -157,6 +162,18 @@ class ContiguousCache:
         one.lengths, one._zeroed = self.lengths[row : row + 1], self._zeroed[row : row + 1]
         one._pass = None
         return one
+
+    def _attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor, window: int | None) -> Tensor:
+        """`attend` with its arguments trusted."""
+        if common_length(self.lengths) is not None:
+            keys, values = self.append(layer, k, v)
+            return attend(q, keys, values, causal=True, window=window)
+        now = self._ragged_pass(k.shape[1])
+        self.k[layer][now.rows, now.positions] = k.detach()
+        self.v[layer][now.rows, now.positions] = v.detach()
+        first, bias = self._bias(now, window)
+        stop = first + bias.shape[-1]
+        return attend_biased(q, self.k[layer, :, first:stop], self.v[layer, :, first:stop], bias)
 
     def _ragged_pass(self, count: int) -> RaggedPass:
         """Where `count` new tokens a row go, made by the first layer that asks."""

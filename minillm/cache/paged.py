@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from minillm.attention.pages import Pages, Scratch
+from minillm.cache.admission import require_layer, require_place, require_tensors, reserve
 from minillm.cache.block_pool import BlockPool, OutOfBlocks
 from minillm.cache.block_table import BlockTable
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.paged_batch import PagedBatch, make_batch
-from minillm.cache.rows import reserve
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 
@@ -44,10 +44,13 @@ class PagedCache:
         check: bool = False,
     ):
         require_whole(num_layers=num_layers, num_kv_heads=num_kv_heads, head_dim=head_dim)
-        self.pool = BlockPool(num_blocks, block_size)
+        require_whole(num_blocks=num_blocks, block_size=block_size)
+        require_place(dtype, device)
         self.shape = (num_layers, num_blocks, block_size, num_kv_heads, head_dim)
         self.dtype, self.checks, self.scratch = dtype, check, Scratch()
+        # Before the pool: a memory that cannot be had is refused, where a list of so many blocks would exhaust the machine.
         self._reserve(dtype, device)
+        self.pool = BlockPool(num_blocks, block_size)
         self.device, self.on_gpu = self.k.device, self.k.is_cuda
         if check:
             self._poison(list(range(num_blocks)))
@@ -76,7 +79,8 @@ class PagedCache:
         InvalidValue for tables that are free, twice there or another pool's, and counts below 1; nothing has then changed.
         """
         self._require_tables(tables)
-        counts = list(counts)
+        if not isinstance(counts, Sequence):
+            raise InvalidType(rule_numbers_remedy("counts must be a list", repr(counts), "pass one count a text"))
         for count in counts:
             if type(count) is not int or count < 1:
                 require_whole(count=count)
@@ -94,11 +98,18 @@ class PagedCache:
         return make_batch(self, tables, counts)
 
     def write(self, layer: int, k: Tensor, v: Tensor, slot_mapping: Tensor) -> None:
-        """Keep k and v (T, G, D) in slots (T,) int64 of one layer; slot b · P + i is token i of block b, and −1 is nowhere."""
+        """Keep k and v (T, G, D) in slots (T,) int64 of one layer; slot b · P + i is token i of block b, and −1 is nowhere.
+
+        Two tokens for one slot leave either.
+        """
         N, num_blocks, P, G, D = self.shape
+        require_layer(layer, N)
+        require_tensors(k=k, v=v, slot_mapping=slot_mapping)
+        if slot_mapping.dim() != 1 or not k.device == v.device == slot_mapping.device == self.device:
+            rule = f"slots must be (T,), and with k and v on {self.device}"
+            found = f"{tuple(slot_mapping.shape)} on {slot_mapping.device}, {k.device} and {v.device}"
+            raise InvalidValue(rule_numbers_remedy(rule, found, "move them there"))
         T = len(slot_mapping)
-        if not 0 <= layer < N:
-            raise InvalidValue(rule_numbers_remedy(f"the cache has layers 0 … {N - 1}", str(layer), "count from 0"))
         if slot_mapping.dtype != torch.int64 or k.dtype != self.dtype or v.dtype != self.dtype:
             rule, found = f"k and v must be {self.dtype} and slots int64", f"{k.dtype}, {v.dtype}, {slot_mapping.dtype}"
             raise InvalidType(rule_numbers_remedy(rule, found, "convert them first"))
@@ -114,21 +125,28 @@ class PagedCache:
     def keep(self, layer: int, k: Tensor, v: Tensor, slots: Tensor) -> None:
         """`write` with its arguments trusted: called once a layer a pass. A cache carries no gradients."""
         k_slots, v_slots = self._slots[layer]
-        k_slots.index_copy_(0, slots, k.detach())
-        v_slots.index_copy_(0, slots, v.detach())
+        k_slots.index_copy_(0, slots, k.detach() if k.requires_grad else k)
+        v_slots.index_copy_(0, slots, v.detach() if v.requires_grad else v)
 
     def read(self, layer: int, table: BlockTable) -> tuple[Tensor, Tensor]:
         """-> k, v (S, G, D) of one text, copied into one piece."""
+        require_layer(layer, self.shape[0])
         self._require_tables([table])
         slots = torch.tensor(table.slots(0, table.length), dtype=torch.int64, device=self.device)
         return self.k[layer].flatten(0, 1)[slots], self.v[layer].flatten(0, 1)[slots]
 
     def copy_blocks(self, copies: Sequence[tuple[int, int]]) -> None:
-        """Copy blocks, each (source, destination), in every layer: what copy-on-write asks for."""
-        if not copies:
-            return
+        """Copy blocks, each (source, destination), in every layer: what copy-on-write asks for. Destinations all differ."""
+        if not isinstance(copies, Sequence) or not all(isinstance(c, Sequence) and len(c) == 2 for c in copies):
+            rule = "copies must be a list of (source, destination)"
+            raise InvalidType(rule_numbers_remedy(rule, f"{copies!r:.60}", "pass what append gave"))
         for block in (b for copy in copies for b in copy):
             self.pool.ref_count(block)  # raises for what is no block of the pool
+        if len({target for _, target in copies}) < len(copies):
+            rule = "a block can be the copy of one other"
+            raise InvalidValue(rule_numbers_remedy(rule, f"{copies!r:.60}", "copy each to a block of its own"))
+        if not copies:
+            return
         sources, targets = torch.tensor(copies, dtype=torch.int64, device=self.device).unbind(1)
         for x in self._tensors:
             x[:, targets] = x[:, sources]
@@ -150,6 +168,8 @@ class PagedCache:
     def to_contiguous(self, tables: Sequence[BlockTable], max_length: int | None = None) -> ContiguousCache:
         """Copy texts out into a contiguous cache of `max_length` tokens each, by default as many as the longest has."""
         self._require_tables(tables)
+        if not tables:
+            raise InvalidValue("a contiguous cache holds at least one text; got none; pass a table.")
         lengths = [table.length for table in tables]
         N, _, _, G, D = self.shape
         size = max(1, *lengths) if max_length is None else max_length
@@ -181,6 +201,8 @@ class PagedCache:
             raise OutOfBlocks(rule_numbers_remedy(rule, str(needed), "free a text first, or extend fewer"))
 
     def _require_tables(self, tables: Sequence[BlockTable]) -> None:
+        if not isinstance(tables, Sequence):
+            raise InvalidType(rule_numbers_remedy("tables must be a list", f"{tables!r:.60}", "put it into a list"))
         for table in tables:
             if not isinstance(table, BlockTable) or table.pool is not self.pool:
                 rule = "tables must be this cache's"
@@ -191,10 +213,13 @@ class PagedCache:
             raise InvalidValue("a text may be there once a call; got one twice; fork it for a second text.")
 
     def _require_same_sizes(self, dense: ContiguousCache) -> None:
+        if not isinstance(dense, ContiguousCache):
+            rule = "only a ContiguousCache can be copied in"
+            raise InvalidType(rule_numbers_remedy(rule, type(dense).__name__, "read its texts into one first"))
         (N, _, _, G, D), (layers, _, _, groups, width) = self.shape, dense.k.shape
-        got, want = (layers, groups, width, dense.k.dtype), (N, G, D, self.dtype)
+        got, want = (layers, groups, width, dense.k.dtype, dense.k.device), (N, G, D, self.dtype, self.device)
         if got != want:
-            rule = f"both caches must have the same layers, kv_heads, head_dim and dtype, {want}"
+            rule = f"both caches must have the same layers, kv_heads, head_dim, dtype and device, {want}"
             raise InvalidValue(rule_numbers_remedy(rule, str(got), "make both with the same model's sizes"))
 
     def _require_own_tails(self, tables: Sequence[BlockTable], counts: Sequence[int]) -> None:

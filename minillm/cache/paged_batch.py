@@ -18,6 +18,7 @@ from torch import Tensor
 
 from minillm.attention.paged import attend_paged
 from minillm.attention.paged_plan import PagedPlan
+from minillm.cache.admission import without_gradient
 from minillm.cache.block_table import BlockTable
 from minillm.cache.fit import ModelFacts, require_fit
 from minillm.errors import InvalidValue, rule_numbers_remedy
@@ -32,7 +33,7 @@ WIDEST_KERNEL = 256  # the widest head that the kernels take
 class PagedBatch:
     """B texts, `counts` new tokens of each and T in all: what `PagedCache.extend` gives and the decoder takes, once.
 
-    `lengths` count the new tokens; `block_ids` are each text's blocks. The index tensors are on the cache's device, each
+    `lengths` count the new tokens; `block_ids` are each text's blocks, as the `tables` were when they were extended. The index tensors are on the cache's device, each
     made when it is first asked for: a processor can do without most of them.
     """
 
@@ -40,6 +41,7 @@ class PagedBatch:
     counts: tuple[int, ...]
     lengths: tuple[int, ...]
     block_ids: tuple[list[int], ...]
+    tables: tuple[BlockTable, ...]
 
     is_packed = True  # token ids come as (T,)
 
@@ -93,7 +95,8 @@ class PagedBatch:
         return PagedPlan(self.counts, self.lengths, self.block_ids, self.cache.pool.block_size)
 
     def check(self, model: ModelFacts, token_ids: Tensor) -> None:
-        """Raise InvalidValue when the cache is another model's or token_ids (T,) are not as many as were made room for."""
+        """Raise InvalidValue when the cache is another model's, token_ids (T,) are not as many as were made room for, or a
+        text has since been freed, cut or moved to other blocks: what it had may be another text's now."""
         cache, (N, _, _, G, D) = self.cache, self.cache.shape
         want = (model.num_layers, model.num_kv_heads, model.head_dim, model.dtype, model.device)
         names = "layers, kv_heads, head_dim, dtype and device"
@@ -101,6 +104,7 @@ class PagedBatch:
         if len(token_ids) != sum(self.counts):
             rule = f"this batch has room for {sum(self.counts)} new tokens"
             raise InvalidValue(rule_numbers_remedy(rule, str(len(token_ids)), "extend the tables by as many"))
+        self._require_tables_as_they_were()
 
     def positions(self, token_ids: Tensor) -> tuple[int, int] | Tensor:
         """Where each new token stands in its own text: (start, stop) for one text, else (T,)."""
@@ -116,9 +120,10 @@ class PagedBatch:
         """Keep k, v (T, G, D) of the new tokens; q (T, H, D) -> (T, H, D), causal over all that is kept of each text."""
         cache = self.cache
         if cache.on_gpu and self._kernels_run:
-            return self.attend_by_kernels(layer, q, k, v, window=window)
+            return without_gradient(q, self.attend_by_kernels(layer, q, k, v, window=window))
         cache.keep(layer, k, v, self.slot_mapping)
-        return attend_paged(q, cache.pages[layer], self.plan, cache.scratch, window=window)
+        out = attend_paged(q.detach(), cache.pages[layer], self.plan, cache.scratch, window=window)
+        return without_gradient(q, out)
 
     def attend_by_kernels(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """`attend` by the Triton kernels: what a GPU does. float64, and heads wider than 256, are not theirs."""
@@ -128,7 +133,7 @@ class PagedBatch:
         scales = {} if pages.k_scale is None else {"k_scale": pages.k_scale, "v_scale": pages.v_scale}
         kv_write(k.detach(), v.detach(), pages.k, pages.v, self.slot_mapping, **scales)
         return paged_attention(
-            q, pages.k, pages.v, self.block_table, self.seq_lens, self.query_start_loc, self.max_query_len,
+            q.detach(), pages.k, pages.v, self.block_table, self.seq_lens, self.query_start_loc, self.max_query_len,
             window=window, **scales,
         )  # fmt: skip
 
@@ -138,6 +143,12 @@ class PagedBatch:
 
     def advance(self, count: int) -> None:
         """Nothing: `extend` has counted the tokens already, when it made room for them."""
+
+    def _require_tables_as_they_were(self) -> None:
+        for text, (table, length, ids) in enumerate(zip(self.tables, self.lengths, self.block_ids, strict=True)):
+            if table.length < length or table.block_ids[: len(ids)] != ids:
+                rule, found = "a batch is for tables that still have the blocks it was made for", f"text {text}: {table!r:.80}"
+                raise InvalidValue(rule_numbers_remedy(rule, found, "extend again, and use the new batch"))
 
     def __repr__(self) -> str:
         return f"PagedBatch({len(self.counts)} texts, {sum(self.counts)} new tokens, longest {self.max_seq_len})"
@@ -167,4 +178,4 @@ def make_batch(cache: PagedCache, tables: Sequence[BlockTable], counts: Sequence
     """Tables that were extended by `counts` -> the pass that writes and attends to their new tokens. Trusts both."""
     # A copy of the ids: the tables go on growing, and a pass stays what it was.
     block_ids = tuple(list(table.block_ids) for table in tables)
-    return PagedBatch(cache, tuple(counts), tuple(table.length for table in tables), block_ids)
+    return PagedBatch(cache, tuple(counts), tuple(table.length for table in tables), block_ids, tuple(tables))

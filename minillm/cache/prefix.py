@@ -166,7 +166,7 @@ def as_bytes(token_ids: Sequence[int]) -> bytes:
         if isinstance(token_ids, str | bytes | bytearray):
             raise TypeError
         return array("q", token_ids).tobytes()
-    except (TypeError, OverflowError, ValueError):
+    except (TypeError, OverflowError, ValueError, RuntimeError):  # the last is torch's, for a tensor without numbers
         numbers = type(token_ids).__name__
         raise InvalidType(
             rule_numbers_remedy("token_ids must be whole numbers", numbers, "pass a list of token ids")

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from minillm.attention.pages import Pages
+from minillm.cache.admission import require_layer, reserve
 from minillm.cache.block_table import BlockTable
 from minillm.cache.paged import PagedCache
-from minillm.cache.rows import reserve
 from minillm.errors import unknown_name
 
 # What is stored, and the largest number it holds: int8 in even steps, float8 finer near zero and coarser far from it.
@@ -29,7 +29,7 @@ class QuantizedPagedCache(PagedCache):
     """
 
     def __init__(self, *sizes: int, stored: str = "int8", **options: Any):
-        if stored not in STORED:
+        if not isinstance(stored, str) or stored not in STORED:
             raise unknown_name("storage", stored, STORED)
         self.stored = stored
         super().__init__(*sizes, **options)
@@ -52,6 +52,7 @@ class QuantizedPagedCache(PagedCache):
 
     def read(self, layer: int, table: BlockTable) -> tuple[Tensor, Tensor]:
         """-> k, v (S, G, D) of one text, widened to `dtype`, in one piece."""
+        require_layer(layer, self.shape[0])
         self._require_tables([table])
         slots = torch.tensor(table.slots(0, table.length), dtype=torch.int64, device=self.device)
         return (

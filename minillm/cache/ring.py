@@ -14,6 +14,15 @@ import torch
 from torch import Tensor
 
 from minillm.attention.sdpa import attend
+from minillm.cache.admission import (
+    require_layer,
+    require_place,
+    require_queries,
+    require_room,
+    require_tokens,
+    reserve,
+    without_gradient,
+)
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.fit import ModelFacts, require_fit
 from minillm.cache.ring_slots import RingPass, ring_pass
@@ -22,10 +31,7 @@ from minillm.cache.rows import (
     common_length,
     no_lengths,
     require_common_length,
-    require_room,
     require_row,
-    require_tokens,
-    reserve,
     shorter_lengths,
 )
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
@@ -40,8 +46,8 @@ class RingCache:
     so how much right padding a batch of prompts may have. Rows may have different lengths, as in ContiguousCache.
 
     Raises InvalidType or InvalidValue for sizes that are not whole numbers from 1 up (slack: from 0), for layers that are not
-    the model's, and for new tokens of another batch, dtype or device; nothing already stored is lost. The rolling buffer is
-    Mistral's (Jiang et al., "Mistral 7B", 2023).
+    the model's, and for new tokens of another batch, dtype or device; nothing already stored is lost. A loss that asks for
+    gradients through it raises Unsupported. The rolling buffer is Mistral's (Jiang et al., "Mistral 7B", 2023).
     """
 
     is_packed = False  # token ids come as (B, L), one row a text
@@ -65,6 +71,7 @@ class RingCache:
         require_whole(at_least=0, slack=slack)
         if max_length is not None:
             require_whole(max_length=max_length)
+        require_place(dtype, device)
         slides = _require_layers(num_layers, sliding_layers)
         self.window, self.windows = window, tuple(window if layer in slides else None for layer in range(num_layers))
         shape = (len(slides), batch, window + slack, num_kv_heads, head_dim)
@@ -140,7 +147,8 @@ class RingCache:
 
         `window` must be the one that was kept for: None in a whole layer.
         """
-        if not 0 <= layer < len(self.windows) or window != self.windows[layer]:
+        require_layer(layer, len(self.windows))
+        if window != self.windows[layer]:
             rule = f"the cache keeps these windows, one a layer: {self.windows}"
             raise InvalidValue(rule_numbers_remedy(rule, f"window {window} in layer {layer}", "ask with the model's"))
         index = self._index[layer]
@@ -148,10 +156,15 @@ class RingCache:
             assert self.full is not None
             return self.full.attend(index, q, k, v)
         require_tokens(self.k, index, k, v)
-        return self._attend_one(index, q, k, v) if q.shape[1] == 1 else self._attend_chunk(index, q, k, v)
+        require_queries(q, k)
+        read = self._attend_one if q.shape[1] == 1 else self._attend_chunk
+        return without_gradient(q, read(index, q.detach(), k.detach(), v.detach()))
 
     def advance(self, count: int) -> None:
         """Count the tokens that every layer has just kept, the same number for each row."""
+        require_whole(at_least=0, count=count)
+        if self.full is not None:
+            require_room(max(self.lengths.tolist()) + count, self.full.max_length)
         self.lengths += count
 
     def truncate(self, length: int | Sequence[int] | Tensor) -> None:

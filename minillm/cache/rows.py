@@ -23,21 +23,6 @@ def no_lengths(batch: int) -> Tensor:
         return torch.zeros(batch, dtype=torch.int64)
 
 
-def reserve(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device | str) -> Tensor:
-    """Memory of this shape, holding whatever was there: zeroing would make a long reservation real before it is used.
-
-    Like the lengths, never made in inference mode, whoever asks: a pass outside it could not write to it. Raises InvalidValue
-    when the machine has no such room.
-    """
-    try:
-        with torch.inference_mode(False):
-            return torch.empty(shape, dtype=dtype, device=device)
-    except RuntimeError:  # torch's own word for no memory
-        rule = f"keys and values must each fit the memory of {device}"
-        nbytes = f"{math.prod(shape) * dtype.itemsize:,} bytes for {tuple(shape)}"
-        raise InvalidValue(rule_numbers_remedy(rule, nbytes, "reserve a smaller max_length or batch")) from None
-
-
 def common_length(lengths: Tensor) -> int | None:
     """lengths (B,) -> the one length of all rows, or None where they differ."""
     first, *rest = lengths.tolist()
@@ -60,9 +45,10 @@ def shorter_lengths(wanted: int | Sequence[int] | Tensor, lengths: Tensor) -> Te
     """
     have = lengths.tolist()
     if isinstance(wanted, Tensor):
-        if wanted.dtype not in (torch.int64, torch.int32) or wanted.dim() > 1:
-            rule = "lengths must be an int64 tensor (B,)"
-            raise InvalidType(rule_numbers_remedy(rule, f"{tuple(wanted.shape)} {wanted.dtype}", "pass one a row"))
+        if wanted.dtype not in (torch.int64, torch.int32) or wanted.dim() > 1 or wanted.is_meta:
+            rule, found = "lengths must be an int64 tensor (B,)", f"{tuple(wanted.shape)} {wanted.dtype}"
+            found += " on meta, which holds no numbers" if wanted.is_meta else ""
+            raise InvalidType(rule_numbers_remedy(rule, found, "pass one a row"))
         wanted = wanted.tolist()
     given = list(wanted) if isinstance(wanted, Sequence) and not isinstance(wanted, str) else [wanted] * len(have)
     if len(given) != len(have):
@@ -83,34 +69,6 @@ def require_row(row: int, batch: int) -> None:
     require_whole(at_least=0, row=row)
     if row >= batch:
         raise InvalidValue(rule_numbers_remedy(f"a row lies in 0 … {batch - 1}", str(row), "count rows from 0"))
-
-
-def require_tokens(slab: Tensor, layer: int, k: Tensor, v: Tensor) -> None:
-    """slab (N, B, S, G, D): raise unless k and v are both (B, L, G, D) of its dtype, on its device, for one of its layers.
-
-    Torch would broadcast one text or one head over all, and round a wider dtype, without a word.
-    """
-    N, B, _, G, D = slab.shape
-    if k.dim() != 4 or k.shape != v.shape or k.shape[2:] != (G, D):
-        rule = f"k and v must both be (B, L, {G}, {D})"
-        raise InvalidValue(rule_numbers_remedy(rule, f"{tuple(k.shape)} and {tuple(v.shape)}", "check the heads"))
-    if k.shape[0] != B:
-        rule = f"the cache holds {B} texts"
-        raise InvalidValue(rule_numbers_remedy(rule, str(k.shape[0]), "make one with new_cache(batch=...)"))
-    if not k.dtype == v.dtype == slab.dtype:
-        rule = f"the cache holds {slab.dtype}"
-        raise InvalidType(rule_numbers_remedy(rule, f"{k.dtype} and {v.dtype}", "make one of that dtype"))
-    if not k.device == v.device == slab.device:
-        rule = f"the cache is on {slab.device}"
-        raise InvalidValue(rule_numbers_remedy(rule, f"{k.device} and {v.device}", "make one on that device"))
-    if not 0 <= layer < N:
-        raise InvalidValue(rule_numbers_remedy(f"the cache has layers 0 … {N - 1}", str(layer), "count them from 0"))
-
-
-def require_room(stop: int, max_length: int) -> None:
-    """Raise InvalidValue when a text would grow to `stop` tokens in a cache that reserved `max_length` for it."""
-    if stop > max_length:
-        raise InvalidValue(f"the cache holds {max_length} tokens; got {stop}; reserve a larger max_length.")
 
 
 def bias_of(seen: Tensor, dtype: torch.dtype) -> Tensor:

@@ -82,6 +82,9 @@ def estimate_memory(
     scratch within one call is not. Raises InvalidType or InvalidValue for what is missing or makes no sense.
     """
     require_whole(batch=batch, length=length, chunk=1 if chunk is None else chunk)
+    for name, flag in (("ring", ring), ("ragged", ragged), ("all_logits", all_logits)):
+        if flag is not True and flag is not False:
+            raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(flag), "pass a bool"))
     n = _numbers(config, _bytes_of("dtype", dtype, FLOAT_BYTES))
     if n.most_positions is not None and length > n.most_positions:
         rule = f"the model sees at most {n.most_positions} positions"
@@ -165,7 +168,9 @@ def _numbers(config: Any, width: int) -> Numbers:
         raise InvalidValue(rule_numbers_remedy(rule, found, f"nearest valid num_kv_heads: {nearest}"))
     V, C, F, N, H, G, D = sizes.values()
     window, layers = getattr(config, "sliding_window", None), set(range(N))
-    sliding = set() if window is None else layers & set(getattr(config, "sliding_layers", ()))
+    sliding = set() if window is None else layers & set(getattr(config, "sliding_layers", None) or ())
     windows = (None,) * bool(layers - sliding) + (window,) * bool(sliding)
     norms, most = bool(getattr(config, "qk_norm", False)), getattr(config, "max_position_embeddings", None)
+    known = {"sliding_window": window, "max_position_embeddings": most}
+    require_whole(**{name: number for name, number in known.items() if number is not None})
     return Numbers(V, C, F, N, H, G, D, width, norms, windows, len(sliding), most)
