@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from minillm.errors import unknown_name
 from minillm.lab import figures
 from minillm.lab.widgets.base import Choice, Explorer, State, Steps, Still, show
+from minillm.lab.widgets.comparison import seconds_text
 from minillm.measure import cost
 from minillm.measure.hardware import KNOWN_HARDWARE, Hardware
 from minillm.measure.splits import decode_rows
@@ -109,7 +110,7 @@ def draw_decode_bytes(data: DecodeBytes) -> Figure:
         sizes = [getattr(sharing, name) for sharing in data.sharings]
         rows = [row + 0.38 * (k - 0.5) for row in range(len(sizes))]
         drawn = axes.barh(rows, [size / unit for size in sizes], 0.36, color=colour, hatch=hatch, edgecolor="white", label=label)  # fmt: skip
-        texts = [f"{figures.format_bytes(size)}, {data.milliseconds(size):.3g} ms" for size in sizes]
+        texts = [f"{figures.format_bytes(size)}, {seconds_text(data.milliseconds(size) / 1e3)}" for size in sizes]
         axes.bar_label(drawn, labels=texts, padding=4, fontsize=10, color=figures.INK)
     axes.set_yticks(range(len(data.sharings)), [sharing.name for sharing in data.sharings])
     axes.invert_yaxis()
@@ -133,6 +134,6 @@ def describe_decode_bytes(data: DecodeBytes) -> str:
     for s in data.sharings:
         cells = [number(s.cache_bytes)]
         for size in (s.per_head, s.packed):
-            cells += [number(size), f"{data.milliseconds(size):.3g} ms"]
+            cells += [number(size), seconds_text(data.milliseconds(size) / 1e3)]
         rows.append([s.name, *cells, f"{s.useful_rows} of {s.rows}"])
     return "\n".join([head, *figures.text_table(names, rows)])

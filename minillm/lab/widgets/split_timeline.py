@@ -186,11 +186,13 @@ def _draw_shares(axes: Axes, data: SplitStep) -> None:
 def describe_splits(data: SplitStep) -> str:
     """Programs, waves, the busy share, the rule's choice, and the extra bytes, in numbers."""
     number, empty = figures.format_number, data.runs.count(0)
+    runs = f"{data.splits} run{'s' * (data.splits > 1)} a walk"
+    programs = f"{data.programs * data.splits} programs in {data.rounds} wave{'s' * (data.rounds > 1)}"
     none = f"; {empty} of {data.splits} runs have no keys" if empty else ""
     return "\n".join(
         [
             f"{data.gpu}: {data.processors} multiprocessors; {data.batch} x {data.num_kv_heads} walks of {data.key_tiles} tiles of {TILE} keys",
-            f"{data.splits} runs a walk: {data.programs * data.splits} programs in {data.rounds} wave{'s' * (data.rounds > 1)}, {data.steps} steps, {data.busy(data.splits):.1%} busy{none}",
+            f"{runs}: {programs}, {data.steps} steps, {data.busy(data.splits):.1%} busy{none}",
             f"not cut: {data.busy(1):.1%} busy; the rule takes {data.rule}: {data.busy(data.rule):.1%} busy",
             f"keys and values {number(data.cache_bytes)} bytes; partial results {number(data.scratch_bytes)} bytes, written and read once",
         ]
