@@ -15,6 +15,8 @@ Text b, KV head g, run i, four lines (`attention/tiled_decode.py` is the same in
 Source: Dao, Haziza, Massa and Sizov, "Flash-Decoding" (2023).
 """
 
+from itertools import accumulate
+
 import torch
 
 from minillm.attention.validate_decode import validate_decode
@@ -134,18 +136,19 @@ def flash_decode(
     Text b's query stands at its last kept key, seq_lens[b] - 1, and sees the keys up to there, or the last `window` of
     them; what lies behind is never read. 0 keys give 0 and lse -inf, or the sink. float16, bfloat16 or float32, D up to
     256, any H / G, any strides with a contiguous last dimension (others are copied first). `num_splits` cuts the keys
-    into runs; None asks `measure.splits.num_splits`, and bits may change with it, only rounding. On a GPU seq_lens is
-    never read by the host: a length above S counts as S there, where the CPU raises. `tiles` overrides the table's
-    choice. Raises InvalidType, InvalidValue or Unsupported before any work. Source: "Flash-Decoding" (2023).
+    into up to 128 runs; None asks `measure.splits.num_splits`, and bits may change with it, only rounding. On a GPU
+    seq_lens is never read by the host: a length above S counts as S there, where the CPU raises. `tiles` overrides the
+    table's choice. Raises InvalidType, InvalidValue or Unsupported before any work. Source: "Flash-Decoding" (2023).
     """
     lengths = validate_decode(q, k, v, seq_lens, window, softcap, sinks, scale, num_splits, return_lse)
     require_decode_input(q, k, v, sinks)
     require_tiles(tiles, DecodeTiles)
+    window = None if window is None else int(window)
     (B, H, D), (_, S, G, _) = q.shape, k.shape
     target = architecture()
     tiles = tiles or choose_decode_tiles(target, D, q.element_size())
     block_h, row_tiles = decode_rows(H, G)
-    seen = -(-min(S, int(window or S)) // tiles.block_s)
+    seen = -(-min(S, window or S) // tiles.block_s)
     num_splits = num_splits or splits.num_splits(B * G * row_tiles, processors(target, q.device), seen)
     out = torch.empty((B, H, D), dtype=q.dtype, device=q.device)
     lse = torch.empty((B, H), dtype=torch.float32, device=q.device)
@@ -157,7 +160,7 @@ def flash_decode(
         (B * G * row_tiles * num_splits,),
         q, k, v, seq_lens.contiguous(), None if sinks is None else sinks.contiguous(), outs, lses,
         *q.stride()[:2], *k.stride()[:3], *v.stride()[:3],
-        B, S, G, num_splits, row_tiles, min(int(window or 0), S), score_unit(scale, softcap), float(softcap) * LOG2_E,
+        B, S, G, num_splits, row_tiles, min(window or 0, S), score_unit(scale, softcap), float(softcap) * LOG2_E,
         GROUP=H // G, WINDOW=window is not None, SOFTCAP=softcap > 0, SINKS=sinks is not None,
         D=D, BLOCK_D=padded_width(D), BLOCK_H=block_h, BLOCK_S=tiles.block_s,
         PRECISION=dot_precision(target, q.dtype), num_warps=tiles.num_warps, num_stages=tiles.num_stages,
@@ -205,8 +208,9 @@ def smaller_batch(
     lengths: list[int], H: int, G: int, tiles: DecodeTiles, num_splits: int, window: int | None, limit: int
 ) -> str:
     """How many of the texts fit `limit` steps together, in words; if not even one, how many keys it may have."""
-    for count in range(len(lengths), 0, -1):
-        if tile_steps(lengths[:count], H, G, tiles, num_splits, window) <= limit:
-            return f"the first {count} texts"
+    steps = (tile_steps([length], H, G, tiles, num_splits, window) for length in lengths)
+    fitting = sum(total <= limit for total in accumulate(steps))
+    if fitting:
+        return f"the first {fitting} texts"
     keys = limit // (G * decode_rows(H, G)[1]) * tiles.block_s
     return f"one text of at most {keys:,} keys"

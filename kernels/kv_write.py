@@ -7,7 +7,7 @@ each row divided by a scale of its own, so that the row's largest number just fi
 Token t, KV head g, four lines (once for k, once for v):
 
     b, i    = slots[t] // P, slots[t] % P              a slot of -1 is nowhere: nothing is written
-    scale   = max(|x[t, g]|) / 127                     8 bits only; 1 for a row of zeros
+    scale   = max(|x[t, g]|) / 127                     8 bits only; 1 for a row of zeros, NaN for one with NaN or inf
     row     = round(x[t, g] / scale)                   to nearest, ties to even
     cache[b, i, g], scales[b, i, g] = row, scale
 
@@ -16,9 +16,11 @@ Source: Kwon et al., "PagedAttention" (2023), `reshape_and_cache`.
 
 import torch
 
+from minillm.attention.validate import check_indices
 from minillm.errors import InvalidType, InvalidValue, Unsupported, rule_numbers_remedy
 from minillm.kernels.operands import require_operand
 from minillm.kernels.runtime import architecture, launch, tl, triton
+from minillm.kernels.targets import has_float8
 from minillm.measure.chip import on_chip
 
 # Elements of k, and of v, that a program moves, at 4 warps: 16 bytes a thread and load, twice.
@@ -46,7 +48,8 @@ def write_rows(x_ptrs, cache_ptrs, scale_ptrs, mask_r, mask_d, LARGEST: tl.const
     x = tl.load(x_ptrs, mask=mask, other=0.0)
     if LARGEST:
         x = x.to(tl.float32)
-        most = tl.max(tl.abs(x), 1)
+        # A number that is not finite makes its row's scale NaN, so that it cannot pass for one that is.
+        most = tl.max(tl.abs(x), 1) + tl.sum(x * 0.0, 1)
         scale = tl.div_rn(most, tl.full(most.shape, LARGEST, tl.float32))
         scale = tl.where(scale == 0.0, 1.0, scale)
         tl.store(scale_ptrs, scale, mask=mask_r)
@@ -94,9 +97,10 @@ def kv_write(
     """k and v (T, G, D) into k_cache and v_cache (num_blocks, P, G, D) in place, at slots (T,) int64; -1 writes nothing.
 
     float16, bfloat16 or float32, with any strides but the last; the caches have the same dtype, or are int8 or
-    float8_e4m3fn with k_scale and v_scale (num_blocks, P, G) float32, contiguous, which are written too. Two tokens in one
-    slot leave either. On a GPU slots are not read by the host: one beyond the cache writes nothing there, where the CPU
-    raises. Raises InvalidType, InvalidValue or Unsupported before anything is written.
+    float8_e4m3fn with k_scale and v_scale (num_blocks, P, G) float32, contiguous, which are written too. A row
+    that holds NaN or an infinity gets the scale NaN. On a GPU slots are not read by the host: one beyond the cache writes
+    nothing there, and two tokens in one slot leave either, where the CPU raises. Raises InvalidType, InvalidValue or
+    Unsupported before anything is written.
     """
     validate_write(k, v, k_cache, v_cache, slot_mapping)
     largest = require_scales(k_cache, k_scale, v_scale)
@@ -151,12 +155,9 @@ def _require_cache(name: str, cache: object, k: torch.Tensor) -> None:
         raise InvalidValue(rule_numbers_remedy(rule, f"strides {cache.stride()}", "make it with torch.empty"))
 
 
-def require_slots(slot_mapping: object, k: torch.Tensor, num_slots: int) -> None:
+def require_slots(slot_mapping: torch.Tensor, k: torch.Tensor, num_slots: int) -> None:
     """slot_mapping is (T,) int64 beside k; in the CPU's memory its slots are looked at."""
-    if not isinstance(slot_mapping, torch.Tensor) or slot_mapping.dtype != torch.int64:
-        kind = str(slot_mapping.dtype) if isinstance(slot_mapping, torch.Tensor) else type(slot_mapping).__name__
-        remedy = "convert it with torch.as_tensor(x, dtype=torch.int64)"
-        raise InvalidType(rule_numbers_remedy("slot_mapping must be an int64 tensor (T,)", kind, remedy))
+    check_indices("slot_mapping", slot_mapping, "(T,)", torch.int64)
     if tuple(slot_mapping.shape) != (k.shape[0],):
         found = f"{tuple(slot_mapping.shape)} for {k.shape[0]} tokens"
         raise InvalidValue(rule_numbers_remedy("slot_mapping must have shape (T,)", found, "pass one slot a token"))
@@ -191,14 +192,7 @@ def require_scales(cache: torch.Tensor, k_scale: torch.Tensor | None, v_scale: t
             rule = f"{name} must be (num_blocks, P, G), contiguous, beside the cache"
             found = f"{tuple(scale.shape)} on {scale.device} for cache {tuple(cache.shape)}"
             raise InvalidValue(rule_numbers_remedy(rule, found, "make it with torch.empty(k_cache.shape[:3])"))
-    if cache.dtype == torch.float8_e4m3fn and not has_fp8(architecture()):
+    if cache.dtype == torch.float8_e4m3fn and not has_float8(architecture()):
         rule = "float8_e4m3fn takes a GPU of compute capability 8.9 or higher"
         raise Unsupported(rule_numbers_remedy(rule, architecture(), "keep the cache in int8"))
     return largest
-
-
-def has_fp8(target: str) -> bool:
-    """Whether Triton can convert to e4m3 on a target; the interpreter can."""
-    if target.startswith("gfx"):
-        return False  # gfx942 has another e4m3, with its zero elsewhere
-    return not target.startswith("sm_") or int(target.removeprefix("sm_").rstrip("af")) >= 89

@@ -28,7 +28,6 @@ from minillm.kernels.paged_tiles import choose_paged_tiles
 from minillm.kernels.runtime import architecture, launch, tl, triton
 from minillm.kernels.targets import dot_precision
 from minillm.measure import splits
-from minillm.measure.numbers import require_whole
 from minillm.measure.paged_cost import paged_rows, paged_tile_steps
 from minillm.measure.tiles import padded_width
 
@@ -241,10 +240,11 @@ def paged_attention(
     block_table (B, max_blocks), seq_lens (B,) and query_start_loc (B + 1,) are int32. Text b owns the query rows from
     query_start_loc[b] to query_start_loc[b + 1], the last of its seq_lens[b] tokens, whose keys and values are already
     in the cache; what lies behind them is never read, nor is the rest of its row of the table. Always causal.
-    float16, bfloat16 or float32; D up to 256, any P, any H / G; caches with any strides whose last dimension is contiguous. An
-    int8 or float8_e4m3fn cache comes with k_scale and v_scale (num_blocks, P, G), one factor a token and head.
-    `num_splits` cuts each tile's keys into runs, merged afterwards; None asks `measure.splits` when no text brings more
-    than one query, else is 1. `tiles` overrides the table's choice; its `block_l` is rows, heads of a token side by side.
+    float16, bfloat16 or float32; D up to 256, any P, any H / G; caches with any strides whose last dimension is
+    contiguous. An int8 or float8_e4m3fn cache comes with k_scale and v_scale (num_blocks, P, G), one factor a token and
+    head. `num_splits` cuts each tile's keys into up to 128 runs, merged afterwards; None asks `measure.splits` when no text
+    brings more than one query, else is 1. `tiles` overrides the table's choice; its `block_l` is rows, heads of a token
+    side by side.
     On a GPU the values of the three index tensors are read once, which waits for them, and again when torch has written
     to one. Raises InvalidType, InvalidValue or Unsupported before any work. Source: "PagedAttention" (2023).
     """
@@ -255,7 +255,7 @@ def paged_attention(
     require_paged_input(q, k_cache, v_cache, sinks, k_scale, v_scale, architecture())
     require_tiles(tiles, Tiles)
     if num_splits is not None:
-        require_whole(num_splits=num_splits)
+        splits.require_splits(num_splits)
     out, lse = attend_paged(
         q, k_cache, v_cache, block_table, seq_lens, query_start_loc, int(max_query_len), window, softcap, sinks, scale,
         k_scale, v_scale, num_splits, tiles, texts,

@@ -4,6 +4,8 @@ Shapes and the numbers in the tables are checked by `attention/validate_paged.py
 lacks: wide dtypes, wide heads, caches that would have to be copied first. The errors name what does not lack it.
 """
 
+from itertools import accumulate
+
 import torch
 
 from minillm.attention.validate_paged import Texts
@@ -11,6 +13,7 @@ from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.kernels.attention_tiles import Tiles
 from minillm.kernels.flash_attention import WIDEST
 from minillm.kernels.operands import DTYPES, require_plain
+from minillm.kernels.targets import has_float8
 from minillm.measure.paged_cost import paged_tile_steps
 
 INSTEAD = "minillm.attention.tiled_paged"
@@ -50,22 +53,17 @@ def require_paged_input(
         raise _unsupported(rule, f"{wanting[0]} with requires_grad=True", "use torch.no_grad()")
 
 
-def has_float8(target: str) -> bool:
-    """Whether Triton converts float8_e4m3fn for a target such as "sm_90"; the interpreter and AMD's GPUs do."""
-    return not target.startswith("sm_") or int(target.removeprefix("sm_").rstrip("af")) >= 89
-
-
 def fewer_texts(texts: Texts, H: int, G: int, tiles: Tiles, num_splits: int, window: int | None, limit: int) -> str:
     """How many of the texts fit `limit` steps together, in words; if not even one, how long the first may be."""
 
-    def steps(some: Texts) -> int:
-        return paged_tile_steps(some, H, G, tiles.block_l, tiles.block_s, num_splits, window)
+    def steps(text: tuple[int, int]) -> int:
+        return paged_tile_steps([text], H, G, tiles.block_l, tiles.block_s, num_splits, window)
 
-    for count in range(len(texts) - 1, 0, -1):
-        if steps(texts[:count]) <= limit:
-            return f"the first {count} texts"
+    fitting = sum(total <= limit for total in accumulate(map(steps, texts)))
+    if fitting:
+        return f"the first {fitting} texts"
     L, S = texts[0]
-    while steps([(L, S)]) > limit and S > 1:
+    while steps((L, S)) > limit and S > 1:
         L, S = max(1, L // 2), S // 2
     return f"a text of {S} tokens, {L} of them new"
 

@@ -14,6 +14,7 @@ Source: Su et al., "RoFormer" (2021); the fusion with the cache is vLLM's and Fl
 
 import torch
 
+from minillm.attention.validate import check_indices
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.kernels.kv_write import validate_write
 from minillm.kernels.operands import require_operand
@@ -185,10 +186,7 @@ def _validate(q: torch.Tensor, k: torch.Tensor, cos: torch.Tensor, sin: torch.Te
     if cos.dim() != 2 or cos.shape != sin.shape or cos.shape[1] != D:
         rule, found = "cos and sin must be (max_pos, D)", f"{tuple(cos.shape)} and {tuple(sin.shape)} for D={D}"
         raise InvalidValue(rule_numbers_remedy(rule, found, "take both from rotary_table"))
-    if not isinstance(positions, torch.Tensor) or positions.dtype not in (torch.int32, torch.int64):
-        kind = str(positions.dtype) if isinstance(positions, torch.Tensor) else type(positions).__name__
-        rule = "positions must be an int64 or int32 tensor (T,)"
-        raise InvalidType(rule_numbers_remedy(rule, kind, "convert it with torch.as_tensor"))
+    check_indices("positions", positions, "(T,)", torch.int64, torch.int32)
     if tuple(positions.shape) != (q.shape[0],):
         found = f"{tuple(positions.shape)} for {q.shape[0]} tokens"
         raise InvalidValue(rule_numbers_remedy("positions must have shape (T,)", found, "pass one a token"))

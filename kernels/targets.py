@@ -15,6 +15,11 @@ def relative(target: str) -> str:
     return "sm_120" if number < 90 or number >= 120 else "sm_90" if number < 100 else "sm_100"
 
 
+def has_float8(target: str) -> bool:
+    """Whether Triton converts float8_e4m3fn for a target: from compute capability 8.9; for AMD and the interpreter, always."""
+    return not target.startswith("sm_") or int(target.removeprefix("sm_").rstrip("af")) >= 89
+
+
 def dot_precision(target: str, dtype: torch.dtype) -> str:
     """How a dot of this dtype multiplies: float32 in three passes of TF32 on NVIDIA, which keeps 2e-5; plainly elsewhere."""
     return "tf32x3" if dtype == torch.float32 and target.startswith("sm_") else "ieee"

@@ -49,6 +49,7 @@ def tiled_decode(
     """
     validate_decode(q, k, v, seq_lens, window, softcap, sinks, scale, num_splits, return_lse)
     require_whole(block_s=block_s, num_splits=num_splits)
+    window = None if window is None else int(window)
     (B, H, D), G = q.shape, k.shape[2]
     block_h, row_tiles = decode_rows(H, G)
     state = torch.float64 if q.dtype == torch.float64 else torch.float32
@@ -60,7 +61,7 @@ def tiled_decode(
         lses = torch.empty(num_splits, B, H, dtype=state, device=q.device)
     q, scale = fold_scale(q, scale)
     options = TileOptions(False, window, softcap, scale, block_h, block_s, None)
-    for b in range(B):
+    for b in range(0 if q.is_meta else B):
         for g in range(G):
             group = slice(g * (H // G), (g + 1) * (H // G))
             sink = None if sinks is None else sinks[group]
@@ -73,7 +74,7 @@ def tiled_decode(
                             q[b, group][rows], k[b, :, g], v[b, :, g], seq_lens[b : b + 1], outs[split, b, group][rows],
                             lses[split, b, group][rows], None if sink is None else sink[rows], place, options,
                         )  # fmt: skip
-    if num_splits > 1:
+    if num_splits > 1 and not q.is_meta:
         merge_splits(outs, lses, out, lse)
     return (out, lse) if return_lse else out
 

@@ -26,6 +26,7 @@ from minillm.attention.validate_paged import validate_paged
 from minillm.measure.chip import load, on_chip, store
 from minillm.measure.numbers import require_whole
 from minillm.measure.paged_cost import cut_range, find_text, paged_rows
+from minillm.measure.splits import require_splits
 from minillm.measure.tiles import key_range, padded_width
 
 
@@ -77,7 +78,8 @@ def tiled_paged_attention(
         q, k_cache, v_cache, block_table, seq_lens, query_start_loc, max_query_len, window=window, softcap=softcap,
         sinks=sinks, scale=scale, k_scale=k_scale, v_scale=v_scale, return_lse=return_lse,
     )  # fmt: skip
-    require_whole(num_splits=num_splits, block_l=block_l, block_s=block_s)
+    require_splits(num_splits)
+    require_whole(block_l=block_l, block_s=block_s)
     (T, H, D), G, B = q.shape, k_cache.shape[2], seq_lens.shape[0]
     block_m, block_q = paged_rows(block_l, H, G)
     decode = max_query_len == 1 and T == B  # every text has one query, so nothing has to be looked for
@@ -90,10 +92,9 @@ def tiled_paged_attention(
         lses = torch.empty(num_splits, T, H, dtype=state, device=q.device)
     q, scale = fold_scale(q, scale)
     block_q = 1 if decode else block_q
-    call = _Call(
-        k_cache, v_cache, k_scale, v_scale, window, softcap, scale, num_splits, block_m, block_q, block_s
-    )  # fmt: skip
-    for tile in range((B if decode else T // block_q + B) if T else 0):
+    call = _Call(k_cache, v_cache, k_scale, v_scale, window, softcap, scale, num_splits, block_m, block_q, block_s)
+    q_tiles = B if decode else T // block_q + B
+    for tile in range(0 if q.is_meta or not T else q_tiles):
         for split in range(num_splits):
             for g in range(G):
                 with on_chip():  # one program of the kernel
@@ -107,7 +108,7 @@ def tiled_paged_attention(
                         q[rows, group], block_table[b], seq_lens[b : b + 1], sink, outs[split, rows, group],
                         lses[split, rows, group], (g, q_tile, split), call,
                     )  # fmt: skip
-    if num_splits > 1:
+    if num_splits > 1 and not q.is_meta:
         merge_splits(outs, lses, out, lse)
     return (out, lse.T) if return_lse else out
 
@@ -202,9 +203,8 @@ def attend_pages(
     alpha = torch.exp2(m - m_safe)
     l = l * alpha + p.sum(1)
     v = load(call.v_cache[blocks, slots, g], shape=shape)  # (block_s, block_d)
-    if (
-        call.v_scale is not None
-    ):  # a value / 127: times 64 the product keeps to the range of values, as float16 wants it
+    if call.v_scale is not None:
+        # A scale is a value / 127: times 64 the product keeps to the range of values, where float16 is precise.
         p = p * 64 * load(call.v_scale[blocks, slots, g], shape=(block_s,))
     acc = acc * alpha[:, None] + p.to(q.dtype).to(acc.dtype) @ v.to(acc.dtype)
     return acc, l, m_new

@@ -151,6 +151,17 @@ def check_sinks(sinks: object, q: torch.Tensor) -> None:
         )
 
 
+def check_indices(name: str, x: object, letters: str, *dtypes: torch.dtype) -> None:
+    """A dense tensor of whole numbers of one of these dtypes: lengths, positions, slots, tables."""
+    if not isinstance(x, torch.Tensor) or x.dtype not in dtypes:
+        kind = str(x.dtype) if isinstance(x, torch.Tensor) else type(x).__name__
+        kinds = " or ".join(str(dtype).removeprefix("torch.") for dtype in dtypes)
+        remedy = f"convert it with torch.as_tensor(x, dtype={dtypes[0]})"
+        raise _refuse_type(f"{name} must be an {kinds} tensor {letters}", kind, remedy)
+    if x.layout is not torch.strided or x.is_nested:
+        raise _refuse_type(f"{name} must be a dense tensor", str(x.layout), "use .to_dense()")
+
+
 def _real(name: str, value: object, remedy: str) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise _wrong_type(f"{name} must be a number", value, remedy)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import torch
 
-from minillm.attention.validate import validate
+from minillm.attention.validate import check_indices, validate
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.chip import on_chip
-from minillm.measure.numbers import require_whole
+from minillm.measure.splits import require_splits
 
 
 def validate_decode(
@@ -40,17 +40,14 @@ def validate_decode(
         raise InvalidValue(rule_numbers_remedy(rule, f"{q.dim()}: {tuple(q.shape)}", remedy))
     validate(q[:, None], k, v, False, window, softcap, sinks, scale, return_lse)
     if num_splits is not None:
-        require_whole(num_splits=num_splits)
+        require_splits(num_splits)
     check_seq_lens(seq_lens, q)
     return read_seq_lens(seq_lens, k.shape[1])
 
 
-def check_seq_lens(seq_lens: object, q: torch.Tensor) -> None:
+def check_seq_lens(seq_lens: torch.Tensor, q: torch.Tensor) -> None:
     """int32, one a text, on q's device."""
-    if not isinstance(seq_lens, torch.Tensor) or seq_lens.dtype != torch.int32:
-        kind = str(seq_lens.dtype) if isinstance(seq_lens, torch.Tensor) else type(seq_lens).__name__
-        remedy = "convert it with torch.as_tensor(x, dtype=torch.int32)"
-        raise InvalidType(rule_numbers_remedy("seq_lens must be an int32 tensor (B,)", kind, remedy))
+    check_indices("seq_lens", seq_lens, "(B,)", torch.int32)
     if tuple(seq_lens.shape) != (q.shape[0],):
         found = f"{tuple(seq_lens.shape)} for B={q.shape[0]}"
         raise InvalidValue(rule_numbers_remedy("seq_lens must have shape (B,)", found, "pass one length a text"))

@@ -80,6 +80,14 @@ def _fewest(programs: int, processors: int, key_tiles: int, most: int) -> int:
     return next(splits for splits, share in enumerate(shares, 1) if share >= NEAR_ENOUGH * max(shares))
 
 
+def require_splits(num_splits: int) -> None:
+    """Raise InvalidType or InvalidValue unless it is a whole number of runs, from 1 to `MOST_SPLITS`."""
+    require_whole(num_splits=num_splits)
+    if num_splits > MOST_SPLITS:
+        rule, remedy = f"num_splits must be at most {MOST_SPLITS}", "leave it out, and the rule chooses"
+        raise InvalidValue(rule_numbers_remedy(rule, str(num_splits), remedy))
+
+
 def split_range(seq_len: int, split: int, num_splits: int, block_s: int, *, window: int | None = None) -> KeyRange:
     """Which of `seq_len` kept keys a run visits, in tiles of `block_s`: run `split` of `num_splits`.
 

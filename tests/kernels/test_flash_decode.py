@@ -4,6 +4,7 @@ import importlib
 import math
 
 import decode_battery
+import numpy as np
 import pytest
 import torch
 from attention_cases import assert_close, loop_attention, tensors
@@ -200,6 +201,21 @@ def test_endless_interpretation_is_refused_with_what_would_fit():
         flash_decode(*args)
 
 
+def test_a_refusal_looks_at_each_text_once():
+    looked = []
+    lengths = [70] * 500
+
+    def steps(some, *_):
+        looked.extend(some)
+        return 2 * len(some)
+
+    module = importlib.import_module("minillm.kernels.flash_decode")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "tile_steps", steps)
+        assert module.smaller_batch(lengths, 1, 1, DecodeTiles(64), 1, None, 41) == "the first 20 texts"
+    assert looked == lengths
+
+
 ARGS = make("cpu", [3, 2], 3, H=2)
 BAD = {
     "a list": (([1.0], *ARGS[1:]), {}, InvalidType, r"q must be a torch tensor \(B, H, D\); got list"),
@@ -214,6 +230,8 @@ BAD = {
     "heads do not divide": (make("cpu", [3], 3, H=3, G=2), {}, InvalidValue, "multiple of num_kv_heads G; got 3 and 2"),
     "no runs": (ARGS, {"num_splits": 0}, InvalidValue, "num_splits must be at least 1; got 0"),
     "half a run": (ARGS, {"num_splits": 1.5}, InvalidType, "num_splits must be a whole number; got 1.5"),
+    "too many runs": (ARGS, {"num_splits": 129}, InvalidValue, "num_splits must be at most 128; got 129; leave it out"),
+    "sparse lengths": ((*ARGS[:3], ARGS[3].to_sparse()), {}, InvalidType, "seq_lens must be a dense tensor; got torch.sparse"),
     "no window": (ARGS, {"window": 0}, InvalidValue, "window must be at least 1"),
     "sinks short": (ARGS, {"sinks": torch.zeros(1)}, InvalidValue, r"shape \(H,\)"),
 }  # fmt: skip
@@ -230,6 +248,18 @@ def test_bad_input_is_refused_before_any_work(case, form, monkeypatch):
         monkeypatch.setattr(module, "launch", lambda *_, **__: pytest.fail("a kernel was launched"))
     with pytest.raises(error, match=text):
         form(*args, **options)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_window_may_be_any_whole_number(form):
+    args = make(HERE, [150, 70], 150, H=4, G=2)
+    assert torch.equal(form(*args, window=np.int64(40)), form(*args, window=40))
+
+
+def test_the_twin_makes_shapes_of_tensors_without_memory():
+    args = [x.to("meta") for x in make("cpu", [3, 2], 3, H=2)]
+    out, lse = tiled_decode(*args, num_splits=2, return_lse=True)
+    assert out.is_meta and out.shape == (2, 2, 32) and lse.shape == (2, 2)
 
 
 def test_what_the_kernel_cannot_take_is_refused_by_name():

@@ -170,9 +170,19 @@ REFUSED = {
     "too wide": ({}, {"D": 257}, Unsupported, "head widths D up to 256; got 257"),
     "no tiles": ({}, {"tiles": (16, 16)}, InvalidType, "tiles must be Tiles"),
     "no runs": ({}, {"num_splits": 0}, InvalidValue, "num_splits must be at least 1; got 0"),
+    "too many runs": ({}, {"num_splits": 2**40}, InvalidValue, "num_splits must be at most 128; got 1099511627776"),
     "half a run": ({}, {"num_splits": 1.5}, InvalidType, "num_splits must be a whole number; got 1.5"),
     "another table": ({}, {"max_query_len": 3}, InvalidValue, "longest run of queries; got 3 for a text of 29"),
 }  # fmt: skip
+
+
+def test_the_twin_has_as_many_runs_and_makes_shapes_of_tensors_without_memory():
+    with pytest.raises(InvalidValue, match="num_splits must be at most 128; got 129"):
+        tiled_paged_attention(*make_case(MIXED).call, num_splits=129)
+    for texts in (MIXED, DECODE):
+        call = [x.to("meta") if isinstance(x, torch.Tensor) else x for x in make_case(texts).call]
+        out, lse = tiled_paged_attention(*call, num_splits=2, return_lse=True)
+        assert out.is_meta and out.shape == call[0].shape and lse.shape == call[0].shape[1::-1]
 
 
 @needs_triton
@@ -233,3 +243,10 @@ def test_endless_interpretation_is_refused_with_what_would_fit():
         paged_attention(*case.call)
     with allow_tile_steps(5):
         paged_attention(*case.call)
+
+
+def test_a_refusal_looks_at_each_text_once(monkeypatch):
+    module, looked = importlib.import_module("minillm.kernels.paged_input"), []
+    monkeypatch.setattr(module, "paged_tile_steps", lambda texts, *_: looked.extend(texts) or 2 * len(texts))
+    assert module.fewer_texts([(1, 70)] * 500, 1, 1, Tiles(16, 64), 1, None, 41) == "the first 20 texts"
+    assert len(looked) == 500

@@ -14,7 +14,7 @@ pytest.importorskip("triton")
 
 from minillm.kernels import inspect, paged_attention
 from minillm.kernels.named_calls import DTYPES
-from minillm.kernels.paged_input import has_float8
+from minillm.kernels.targets import has_float8
 
 HALF = ("fp16", "bf16")
 SPILL_FREE = ("sm_80", "sm_90", "sm_100")

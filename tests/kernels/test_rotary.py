@@ -259,6 +259,7 @@ BAD = {
     "dtypes differ": (1, ARGS[1].half(), InvalidType, "q and k must share one dtype; got torch.float32, torch.float16"),
     "half a table": (3, ARGS[3][:, :8], InvalidValue, r"cos and sin must be \(max_pos, D\); got \(40, 8\)"),
     "positions as floats": (5, ARGS[5].float(), InvalidType, r"positions must be an int64 or int32 tensor \(T,\); got torch.float32"),
+    "sparse positions": (5, ARGS[5].to_sparse(), InvalidType, "positions must be a dense tensor; got torch.sparse"),
     "a position short": (5, ARGS[5][:2], InvalidValue, r"positions must have shape \(T,\); got \(2,\) for 3 tokens"),
     "past the table": (5, ARGS[5] + 40, InvalidValue, "positions must lie in 0 … 39, where the table ends; got"),
     "before it": (5, ARGS[5] - 40, InvalidValue, "positions must lie in 0 … 39"),
