@@ -176,7 +176,7 @@ def _read(block_table: Tensor, seq_lens: Tensor, query_start_loc: Tensor, T: int
     Tensors in the CPU's memory are read each time, which costs little: NumPy may share them, and writes unnoticed.
     """
     tensors = (block_table, seq_lens, query_start_loc)
-    kept = block_table.device.type != "cpu" and not any(x.is_inference() for x in tensors)
+    kept = _tells_of_writes(tensors)
     sizes = (T, *cache.shape[:2])
     known = getattr(query_start_loc, "_minillm_paged", None) if kept else None
     if known is not None and known.holds(sizes, tensors):
@@ -188,6 +188,11 @@ def _read(block_table: Tensor, seq_lens: Tensor, query_start_loc: Tensor, T: int
         seen = tuple((weakref.ref(x), x._version) for x in tensors)
         query_start_loc._minillm_paged = _Checked(sizes, seen, texts)  # type: ignore[attr-defined]
     return texts
+
+
+def _tells_of_writes(tensors: tuple[Tensor, ...]) -> bool:
+    """Whether torch counts every write to these: not what NumPy may share, nor what inference mode made."""
+    return tensors[0].device.type != "cpu" and not any(x.is_inference() for x in tensors)
 
 
 def _check_lengths(offsets: list[int], lengths: list[int], T: int, reach: int) -> Texts:

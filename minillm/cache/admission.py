@@ -8,6 +8,7 @@ without the way they came about, so a loss that asks for gradients through it is
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -99,6 +100,20 @@ def require_layer(layer: int, num_layers: int) -> None:
         raise InvalidValue(rule_numbers_remedy(rule, str(layer), "count them from 0"))
 
 
+def require_sliding_layers(num_layers: int, sliding_layers: Sequence[int] | None) -> set[int]:
+    """-> the layers that slide, at least one and all of them the model's; None stands for all."""
+    given = range(num_layers) if sliding_layers is None else sliding_layers
+    if not isinstance(given, Sequence) or not all(isinstance(i, int) and not isinstance(i, bool) for i in given):
+        rule = "sliding_layers must be whole numbers, or None for all"
+        raise InvalidType(rule_numbers_remedy(rule, repr(given), "pass config.sliding_layers"))
+    if not given:
+        raise InvalidValue("a ring needs a layer with a sliding window; got none; use a ContiguousCache.")
+    if not set(given) <= set(range(num_layers)):
+        rule = f"sliding_layers lie in 0 … {num_layers - 1}"
+        raise InvalidValue(rule_numbers_remedy(rule, str(sorted(given)), "pass config.sliding_layers"))
+    return set(given)
+
+
 def require_room(stop: int, max_length: int) -> None:
     """Raise InvalidValue when a text would grow to `stop` tokens in a cache that reserved `max_length` for it."""
     if stop > max_length:
@@ -115,7 +130,9 @@ class _NoWayBack(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Any) -> Any:
         rule = "a cache keeps keys and values without the way they were computed"
-        raise Unsupported(rule_numbers_remedy(rule, "a loss that asks for gradients through it", "train without a cache"))
+        raise Unsupported(
+            rule_numbers_remedy(rule, "a loss that asks for gradients through it", "train without a cache")
+        )
 
 
 def without_gradient(q: Tensor, out: Tensor) -> Tensor:

@@ -147,7 +147,10 @@ class PagedBatch:
     def _require_tables_as_they_were(self) -> None:
         for text, (table, length, ids) in enumerate(zip(self.tables, self.lengths, self.block_ids, strict=True)):
             if table.length < length or table.block_ids[: len(ids)] != ids:
-                rule, found = "a batch is for tables that still have the blocks it was made for", f"text {text}: {table!r:.80}"
+                rule, found = (
+                    "a batch is for tables that still have the blocks it was made for",
+                    f"text {text}: {table!r:.80}",
+                )
                 raise InvalidValue(rule_numbers_remedy(rule, found, "extend again, and use the new batch"))
 
     def __repr__(self) -> str:

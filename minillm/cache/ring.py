@@ -19,13 +19,14 @@ from minillm.cache.admission import (
     require_place,
     require_queries,
     require_room,
+    require_sliding_layers,
     require_tokens,
     reserve,
     without_gradient,
 )
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.fit import ModelFacts, require_fit
-from minillm.cache.ring_slots import RingPass, ring_pass
+from minillm.cache.ring_slots import RingPass, require_still_there, require_unharmed, ring_pass
 from minillm.cache.rows import (
     attend_biased,
     common_length,
@@ -34,7 +35,7 @@ from minillm.cache.rows import (
     require_row,
     shorter_lengths,
 )
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 
 
@@ -72,7 +73,7 @@ class RingCache:
         if max_length is not None:
             require_whole(max_length=max_length)
         require_place(dtype, device)
-        slides = _require_layers(num_layers, sliding_layers)
+        slides = require_sliding_layers(num_layers, sliding_layers)
         self.window, self.windows = window, tuple(window if layer in slides else None for layer in range(num_layers))
         shape = (len(slides), batch, window + slack, num_kv_heads, head_dim)
         self.k, self.v = reserve(shape, dtype, device).zero_(), reserve(shape, dtype, device).zero_()
@@ -132,7 +133,7 @@ class RingCache:
 
     def positions(self, token_ids: Tensor) -> tuple[int, int] | Tensor:
         """token_ids (B, L) -> (start, stop) when all rows stand at one length, else the position of each, (B, L)."""
-        self._require_unharmed()
+        require_unharmed(self.lengths, self._oldest, self.window)
         length, count = common_length(self.lengths), token_ids.shape[1]
         if length is not None:
             return length, length + count
@@ -174,12 +175,7 @@ class RingCache:
         tokens can be taken back for certain, and any number before the ring has gone round.
         """
         wanted = shorter_lengths(length, self.lengths)
-        seen_from = (wanted + 1 - self.window).clamp(min=0)
-        for row in range(len(wanted)):
-            if wanted[row] > 0 and seen_from[row] < self._oldest[row]:
-                least = int(self._oldest[row]) + self.window - 1
-                rule = f"row {row} has {int(self.lengths[row])} tokens and can go back to {least}, or to 0"
-                raise InvalidValue(rule_numbers_remedy(rule, str(int(wanted[row])), "make the ring with more slack"))
+        require_still_there(wanted, self.lengths, self._oldest, self.window)
         self._clear(wanted)
         self.lengths.copy_(wanted) if self.full is None else self.full.truncate(wanted)
         self._oldest[wanted == 0] = 0
@@ -197,16 +193,6 @@ class RingCache:
         one.full = None if self.full is None else self.full.row(row)
         one._pass = None
         return one
-
-    def _require_unharmed(self) -> None:
-        """Raise InvalidValue after a pass that took slots and never finished, when the text still needs what was there."""
-        for row, (length, oldest) in enumerate(zip(self.lengths.tolist(), self._oldest.tolist(), strict=True)):
-            if oldest > max(0, length + 1 - self.window):
-                rule = "a pass must see the whole window before it"
-                lost = f"row {row}, where an unfinished pass took the slots before {oldest}"
-                raise InvalidValue(
-                    rule_numbers_remedy(rule, lost, f"truncate it to 0 and read its {length} tokens again")
-                )
 
     def _clear(self, wanted: Tensor) -> None:
         """Zero the slots of what `truncate` forgets: a slot that is hidden must still hold a number."""
@@ -258,17 +244,3 @@ class RingCache:
         seen = str(high) if low == high else f"{low} to {high}"
         sliding = sum(window is not None for window in self.windows)
         return f"RingCache({seen} tokens seen, the last {R} kept in {sliding} of {len(self.windows)} layers, batch={B}, kv_heads={G}, head_dim={D}, {self.nbytes:,} bytes)"
-
-
-def _require_layers(num_layers: int, sliding_layers: Sequence[int] | None) -> set[int]:
-    """The layers that slide, at least one and all of them the model's; None stands for all."""
-    given = range(num_layers) if sliding_layers is None else sliding_layers
-    if not isinstance(given, Sequence) or not all(isinstance(i, int) and not isinstance(i, bool) for i in given):
-        rule = "sliding_layers must be whole numbers, or None for all"
-        raise InvalidType(rule_numbers_remedy(rule, repr(given), "pass config.sliding_layers"))
-    if not given:
-        raise InvalidValue("a ring needs a layer with a sliding window; got none; use a ContiguousCache.")
-    if not set(given) <= set(range(num_layers)):
-        rule = f"sliding_layers lie in 0 … {num_layers - 1}"
-        raise InvalidValue(rule_numbers_remedy(rule, str(sorted(given)), "pass config.sliding_layers"))
-    return set(given)

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from minillm.attention.naive import visible
 from minillm.cache.rows import bias_of
+from minillm.errors import InvalidValue, rule_numbers_remedy
 
 
 class RingPass(NamedTuple):
@@ -64,3 +65,22 @@ def _chunk_seen(before: Tensor, count: int, window: int) -> Tensor | None:
     old = before.shape[1]
     seen = visible(count, old + count, causal=True, window=window)
     return seen & F.pad(before >= 0, (0, count), value=True)[:, None]
+
+
+def require_still_there(wanted: Tensor, lengths: Tensor, oldest: Tensor, window: int) -> None:
+    """Raise InvalidValue where a row of `lengths` (B,) can't be cut to `wanted` (B,): its last tokens would see one before
+    `oldest` (B,), whose slot is taken. With no token left, none is seen."""
+    rows = zip(wanted.tolist(), lengths.tolist(), oldest.tolist(), strict=True)
+    for row, (length, before, first) in enumerate(rows):
+        if length > 0 and max(0, length + 1 - window) < first:
+            rule = f"row {row} has {before} tokens and can go back to {first + window - 1}, or to 0"
+            raise InvalidValue(rule_numbers_remedy(rule, str(length), "make the ring with more slack"))
+
+
+def require_unharmed(lengths: Tensor, oldest: Tensor, window: int) -> None:
+    """Raise InvalidValue after a pass that took slots and never finished, when the text still needs what was there."""
+    for row, (length, first) in enumerate(zip(lengths.tolist(), oldest.tolist(), strict=True)):
+        if first > max(0, length + 1 - window):
+            rule = "a pass must see the whole window before it"
+            lost = f"row {row}, where an unfinished pass took the slots before {first}"
+            raise InvalidValue(rule_numbers_remedy(rule, lost, f"truncate it to 0 and read its {length} tokens again"))

@@ -7,6 +7,7 @@ tests compare the sum with what was really allocated.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -168,7 +169,10 @@ def _numbers(config: Any, width: int) -> Numbers:
         raise InvalidValue(rule_numbers_remedy(rule, found, f"nearest valid num_kv_heads: {nearest}"))
     V, C, F, N, H, G, D = sizes.values()
     window, layers = getattr(config, "sliding_window", None), set(range(N))
-    sliding = set() if window is None else layers & set(getattr(config, "sliding_layers", None) or ())
+    slides = getattr(config, "sliding_layers", None) or ()
+    if not isinstance(slides, Collection):
+        raise InvalidType(rule_numbers_remedy("sliding_layers must be numbers of layers", repr(slides), "list them"))
+    sliding = set() if window is None else layers & set(slides)
     windows = (None,) * bool(layers - sliding) + (window,) * bool(sliding)
     norms, most = bool(getattr(config, "qk_norm", False)), getattr(config, "max_position_embeddings", None)
     known = {"sliding_window": window, "max_position_embeddings": most}

@@ -1,5 +1,8 @@
 """Paged attention in torch takes the battery of the paged kernels too, and does what it does without copying the cache."""
 
+import math
+import random
+
 import pytest
 import torch
 from attention_cases import assert_close
@@ -9,7 +12,7 @@ from paged_cases import make_case, quantize
 import minillm as ml
 from minillm.attention import naive_paged_attention, paged_attention
 from minillm.attention.pages import TILE_BYTES, Scratch, widen_float8
-from minillm.errors import InvalidValue
+from minillm.errors import InvalidValue, Unsupported
 
 
 def ours(*call, num_splits=None, block_l=None, block_s=None, **options):
@@ -38,6 +41,53 @@ def test_what_leads_nowhere_is_refused_before_any_work():
     table[0, 1] = 2**20
     with pytest.raises(InvalidValue, match="point into the pool"):
         paged_attention(*case.but(block_table=table).call)
+
+
+@pytest.mark.parametrize("name", ["q", "k_cache", "v_cache"])
+@pytest.mark.parametrize("options", [{}, {"return_lse": True}], ids=str)
+def test_gradients_are_refused_where_somebody_could_ask_for_them(name, options):
+    case = make_case(((1, 40), (3, 9)))
+    wanting = case.but(**{name: getattr(case, name).clone().requires_grad_()})
+    with pytest.raises(Unsupported, match=f"got {name} with requires_grad=True; use naive_paged_attention"):
+        paged_attention(*wanting.call, **options)
+    with torch.no_grad():
+        got, want = (paged_attention(*c.call) for c in (wanting, case))
+    assert torch.equal(got, want)
+
+
+def test_without_memory_there_are_shapes():
+    case = make_case(((1, 40), (3, 9)))
+    out, lse = paged_attention(
+        *(x.to("meta") if isinstance(x, torch.Tensor) else x for x in case.call), return_lse=True
+    )
+    assert out.is_meta and (out.shape, lse.shape) == (case.q.shape, (case.q.shape[1], 4))
+
+
+def odd_case(seed):
+    """Blocks of any size down to 1, texts of exactly some blocks, of none and of a token more; H / G up to 7."""
+    pick = random.Random(seed)
+    P, G, D = pick.choice([1, 2, 3, 8, 17]), pick.choice([1, 2, 3]), pick.choice([1, 2, 3, 8, 33])
+    texts = []
+    for _ in range(pick.randint(1, 6)):
+        S = max(0, pick.randint(0, 5) * P + pick.choice([-1, 0, 0, 1]))
+        texts.append((pick.choice([0, min(1, S), S, pick.randint(0, S)]), S))
+    H = G * pick.choice([1, 2, 7])
+    sinks = torch.tensor([pick.choice([0.0, -5.0, 5.0, -math.inf]) for _ in range(H)], dtype=torch.float64)
+    maybe = {
+        "window": pick.choice([1, 2, P, P + 1, 1000, 2**62]), "softcap": pick.choice([0.5, 30.0, 1e30]), "sinks": sinks,
+        "scale": pick.choice([0.0, -1.0, 3, 1e30]), "return_lse": True,
+    }  # fmt: skip
+    options = {name: value for name, value in maybe.items() if pick.random() < 0.4}
+    return make_case(tuple(texts), P=P, H=H, G=G, D=D, dtype=torch.float64), options
+
+
+@pytest.mark.parametrize("first", range(0, 240, 40))
+def test_odd_shapes_and_options_in_float64(first):
+    for seed in range(first, first + 40):
+        case, options = odd_case(seed)
+        got, want = (f(*case.call, **options) for f in (paged_attention, naive_paged_attention))
+        for a, b in zip(*((x if isinstance(x, tuple) else (x,)) for x in (got, want)), strict=True):
+            assert torch.allclose(a, b, rtol=1e-10, atol=1e-10), (seed, case.texts, options)
 
 
 def test_every_float8_is_widened_exactly():

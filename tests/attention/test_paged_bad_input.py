@@ -107,6 +107,39 @@ def test_a_table_that_numpy_changes_is_read_again():
         validate_paged(**arguments)
 
 
+def test_another_table_in_the_same_memory_is_read_too(monkeypatch):
+    """As a GPU's allocator hands out again what was given back: the address and the count of writes are the old one's."""
+    monkeypatch.setattr("minillm.attention.validate_paged._tells_of_writes", lambda tensors: True)
+    arguments = call() | {"seq_lens": indices(18, 9, 3)}
+    lengths, memory = arguments["seq_lens"], arguments["block_table"].numpy()
+    for _ in range(2):
+        assert validate_paged(**arguments) == list(TEXTS)
+    arguments["block_table"] = torch.from_numpy(memory)
+    memory[0, 0] = 99
+    with pytest.raises(InvalidValue, match="got 99 at block 0 of text 0"):
+        validate_paged(**arguments)
+    memory[0, 0] = 0
+    assert validate_paged(**(arguments | {"seq_lens": lengths.clone()[:3]})) == list(TEXTS)
+    narrow = arguments["block_table"][:, :2]
+    with pytest.raises(InvalidValue, match="reach, max_blocks"):
+        validate_paged(**(arguments | {"block_table": narrow}))
+
+
+def test_what_was_read_is_known_until_it_is_written_to(monkeypatch):
+    monkeypatch.setattr("minillm.attention.validate_paged._tells_of_writes", lambda tensors: True)
+    arguments, reads, real = call(), [], torch.Tensor.tolist
+    monkeypatch.setattr(torch.Tensor, "tolist", lambda x: reads.append(x) or real(x))
+    for _ in range(3):
+        validate_paged(**arguments)
+    assert len(reads) == 2
+    arguments["seq_lens"][2] = 29
+    with pytest.raises(InvalidValue, match="got 29 for text 2"):
+        validate_paged(**arguments)
+    arguments["seq_lens"][2] = 3
+    with pytest.raises(InvalidValue, match="must end at T"):
+        validate_paged(**(arguments | {"q": arguments["q"][:5]}))
+
+
 @pytest.mark.gpu
 def test_a_gpus_tensors_are_read_once_and_again_when_they_change(monkeypatch):
     arguments = {name: x.cuda() if isinstance(x, torch.Tensor) else x for name, x in call().items()}

@@ -105,6 +105,15 @@ def test_one_query_copies_no_keys():
     assert allocated < repeated / 8
 
 
+@pytest.mark.parametrize(("L", "S"), [(5, 5), (3, 7), (1, 7), (7, 3)])
+def test_a_scale_of_zero_keeps_its_mask(L, S):
+    """0 times torch's -inf would be NaN; what is left is the mean of what is seen."""
+    q, k, v = (torch.randn(2, n, 4, 8, dtype=torch.float64) for n in (L, S, S))
+    for window in (None, 2):
+        want = naive_attention(q, k, v, causal=True, scale=0.0, window=window)
+        assert_close(sdpa_attention(q, k, v, causal=True, scale=0.0, window=window), want, 1e-12)
+
+
 def test_a_negative_scale_keeps_its_mask():
     """Torch's own causal mask is multiplied by the scale on a CPU, and -inf becomes inf."""
     q, k, v = tensors(9, 9)

@@ -285,6 +285,14 @@ def test_it_prints_as_a_table():
         (dict(num_kv_heads=5), {}, InvalidValue, "6 and 5; nearest valid num_kv_heads: 3 or 6"),
         (dict(num_layers=0), {}, InvalidValue, "num_layers"),
         (dict(head_dim="16"), {}, InvalidType, "head_dim"),
+        ({}, dict(ring="no"), InvalidType, "ring must be True or False; got 'no'"),
+        ({}, dict(ragged=1), InvalidType, "ragged must be True or False; got 1"),
+        ({}, dict(all_logits=None), InvalidType, "all_logits must be True or False; got None"),
+        (dict(sliding_window=-3, sliding_layers=(0,)), {}, InvalidValue, "sliding_window must be at least 1; got -3"),
+        (dict(sliding_window="4", sliding_layers=(0,)), {}, InvalidType, "sliding_window must be a whole number"),
+        (dict(sliding_window=4, sliding_layers=3), {}, InvalidType, "sliding_layers must be numbers of layers; got 3"),
+        (dict(sliding_window=4, sliding_layers=None), dict(ring=True), InvalidValue, "a ring needs layers"),
+        (dict(max_position_embeddings="many"), {}, InvalidType, "max_position_embeddings must be a whole number"),
     ],
 )
 def test_what_makes_no_sense_is_refused(changes, options, error, words):

@@ -1,0 +1,121 @@
+"""Passes in odd order: two at once, one that stopped half-way, one whose texts have since been freed, cut or copied."""
+
+import pytest
+import torch
+from cached_texts import decoder, relative, text
+
+from minillm.cache import OutOfBlocks, PagedCache
+from minillm.errors import InvalidValue
+
+
+def small(blocks=9, P=4):
+    return PagedCache(3, blocks, P, 2, 8, dtype=torch.float64, check=True)
+
+
+def freed(cache, table):
+    table.free()
+
+
+def freed_and_lent_to_another(cache, table):
+    table.free()
+    cache.extend([cache.table()], [6])
+
+
+def cut(cache, table):
+    table.truncate(5)
+
+
+def cut_and_grown_elsewhere(cache, table):
+    table.truncate(2)
+    cache.extend([cache.table()], [4])
+    cache.extend([table], [4])
+
+
+def moved_off_a_shared_block(cache, table):
+    table.fork()
+    cache.extend([table], [1])
+
+
+@pytest.mark.parametrize(
+    "change", [freed, freed_and_lent_to_another, cut, cut_and_grown_elsewhere, moved_off_a_shared_block]
+)
+def test_a_batch_whose_table_moved_on_writes_nothing(change):
+    """Its slots may be another text's by now."""
+    cache = small()
+    table = cache.table()
+    batch = cache.extend([cache.table(), table], [1, 6])
+    change(cache, table)
+    before = cache.k.nan_to_num(nan=-7.0)
+    with pytest.raises(InvalidValue, match="still have the blocks it was made for; got text 1: BlockTable"):
+        decoder("llama")(text(7)[0], batch)
+    assert torch.equal(cache.k.nan_to_num(nan=-7.0), before)
+
+
+def test_a_batch_whose_text_only_grew_or_was_forked_is_still_good():
+    model, cache, ids = decoder("llama"), small(), text(9)[0]
+    table = cache.table()
+    first, second = cache.extend([table], [6]), cache.extend([table], [3])
+    table.fork()
+    both = torch.cat((model(ids[:6], first), model(ids[6:], second)))
+    assert relative(both, model(ids[None])[0]) <= 1e-12
+
+
+def test_two_batches_at_once_do_not_mix():
+    model, cache = decoder("llama"), small()
+    batches = [cache.extend([cache.table()], [n]) for n in (6, 5)]
+    for batch, seed in reversed(list(zip(batches, (1, 2), strict=True))):
+        ids = text(batch.lengths[0], seed=seed)
+        assert relative(model(ids[0], batch), model(ids)[0]) <= 1e-12
+
+
+def test_a_pass_that_stopped_half_way_can_be_run_again_or_taken_back():
+    model, cache, ids = decoder("llama"), small(), text(9)[0]
+    table = cache.table()
+    model(ids[:5], cache.extend([table], [5]))
+    batch, real = cache.extend([table], [4]), model.layers[1].forward
+
+    def stop(*args):
+        raise KeyboardInterrupt
+
+    model.layers[1].forward = stop
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            model(ids[5:], batch)
+    finally:
+        model.layers[1].forward = real
+    want = model(ids[None])[0, 5:]
+    assert relative(model(ids[5:], batch), want) <= 1e-12
+    table.truncate(5)
+    assert relative(model(ids[5:], cache.extend([table], [4])), want) <= 1e-12
+
+
+@pytest.mark.parametrize("P", [1, 3, 4])
+def test_forks_of_forks_truncated_and_grown_in_a_pool_that_runs_out(P):
+    """Every text that is left is what it would be alone, whichever fork ran out of blocks."""
+    model = decoder("qwen2 window")
+    cache = small(blocks=24 // P, P=P)
+    ids = text(6, seed=9)[0].tolist()
+    first = cache.table()
+    model(torch.tensor(ids), cache.extend([first], [6]))
+    texts = [(first, ids)]
+    for step, cut_to in enumerate((6, 5, 3, 0, 6)):
+        table, known = texts[-1][0].fork(), texts[-1][1]
+        table.truncate(min(cut_to, table.length))
+        known, new = known[: table.length], text(4, seed=step)[0].tolist()
+        before = cache.pool.snapshot(), table.length
+        try:
+            batch = cache.extend([table], [4])
+        except OutOfBlocks:
+            assert before == (cache.pool.snapshot(), table.length)
+            table.free()
+            continue
+        got, known = model(torch.tensor(new), batch), known + new
+        texts.append((table, known))
+        assert relative(got, model(torch.tensor([known]))[0, -4:]) <= 1e-12
+    cache.pool.check([t.block_ids for t, _ in texts])
+    assert len(texts) > 2
+    while cache.pool.num_free < 2 * len(texts):
+        texts.pop()[0].free()
+    out = model(torch.arange(len(texts)), cache.extend([t for t, _ in texts], [1] * len(texts)))
+    for b, (_, known) in enumerate(texts):
+        assert relative(out[b], model(torch.tensor([[*known, b]]))[0, -1]) <= 1e-12
