@@ -28,6 +28,11 @@ def kv_write_bytes(
     _require_skipped(tokens, skipped)
     require_whole(num_kv_heads=num_kv_heads, head_dim=head_dim)
     require_positive(dtype_bytes=dtype_bytes)
+    if cache_bytes not in (None, 1, dtype_bytes):
+        rule = f"cache_bytes must be 1 or the {dtype_bytes} of dtype_bytes"
+        raise InvalidValue(
+            rule_numbers_remedy(rule, repr(cache_bytes), "leave it out for a cache of the tokens' dtype")
+        )
     rows = 2 * (tokens - skipped) * num_kv_heads
     loaded = rows * head_dim * dtype_bytes + tokens * num_kv_heads * 8
     if cache_bytes is None or cache_bytes == dtype_bytes:

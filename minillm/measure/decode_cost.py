@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from minillm.errors import InvalidType, rule_numbers_remedy
 from minillm.measure.attention_cost import Bytes
 from minillm.measure.numbers import require_positive, require_whole
 from minillm.measure.splits import decode_rows, split_range, tiles_seen
@@ -136,6 +137,8 @@ def per_head_decode_cost(
     B·H programs, each of which reads all keys and values its head attends to: sharing KV heads spares it no byte.
     """
     require_whole(num_heads=num_heads, head_dim=head_dim, block_l=block_l, block_s=block_s)
+    require_whole(window=1 if window is None else window)
+    require_positive(dtype_bytes=dtype_bytes, state_bytes=state_bytes)
     _require_lengths(lengths)
     total = DecodeCost(Bytes(0, 0), 0, 0, 0)
     for length in lengths:
@@ -174,5 +177,8 @@ def _require(
 
 
 def _require_lengths(lengths: Sequence[int]) -> None:
+    if not isinstance(lengths, Sequence):
+        rule = "lengths must be a list, one a text"
+        raise InvalidType(rule_numbers_remedy(rule, type(lengths).__name__, "write [8192] * 32 for a batch of 32"))
     for length in lengths:
         require_whole(at_least=0, length=length)

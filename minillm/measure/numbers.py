@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidType, InvalidValue, nearest_divisors, rule_numbers_remedy
 
 
 def require_positive(**numbers: float) -> None:
@@ -32,3 +32,11 @@ def require_whole(*, at_least: int = 1, **numbers: int) -> None:
         if number < at_least:
             rule = f"{name} must be at least {at_least}"
             raise InvalidValue(rule_numbers_remedy(rule, str(number), f"use {at_least} or more"))
+
+
+def require_heads(num_heads: int, num_kv_heads: int) -> None:
+    """Raise InvalidType or InvalidValue unless both are whole numbers from 1, and the second divides the first."""
+    require_whole(num_heads=num_heads, num_kv_heads=num_kv_heads)
+    if num_heads % num_kv_heads:
+        rule, near = "num_heads must be a multiple of num_kv_heads", nearest_divisors(num_heads, num_kv_heads)
+        raise InvalidValue(rule_numbers_remedy(rule, f"{num_heads} and {num_kv_heads}", f"nearest valid: {near}"))

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
+from minillm.errors import InvalidType, rule_numbers_remedy
 from minillm.measure.attention_cost import Bytes
-from minillm.measure.numbers import require_positive, require_whole
+from minillm.measure.numbers import require_heads, require_positive, require_whole
 from minillm.measure.tiles import KeyRange, TiledCost, key_range, padded_width
 
 INDEX_BYTES = 4  # of a table's entry, a length, an offset; of a quantised number's scale, too
@@ -75,9 +76,13 @@ def paged_attention_cost(
     fit into blocks, once a key where they do not. `max_query_len` 1, for texts of one query each, finds its text
     without a search. With `num_splits` above 1 the queries are read once a run, and the runs' results, float32, written,
     read and merged. A quantised cache has one byte an element and 4 a token and head. FLOPs are of full, padded tiles.
+    Raises InvalidType or InvalidValue.
     """
-    require_positive(num_heads=num_heads, num_kv_heads=num_kv_heads, head_dim=head_dim, dtype_bytes=dtype_bytes)
-    require_whole(block_size=block_size, block_l=block_l, block_s=block_s, num_splits=num_splits)
+    require_heads(num_heads, num_kv_heads)
+    require_positive(dtype_bytes=dtype_bytes)
+    require_whole(head_dim=head_dim, block_size=block_size, block_l=block_l, block_s=block_s, num_splits=num_splits)
+    require_whole(window=1 if window is None else window)
+    _require_texts(texts)
     (block_m, block_q), group = paged_rows(block_l, num_heads, num_kv_heads), num_heads // num_kv_heads
     starts = [0, *accumulate(L for L, _ in texts)]
     longest = max((L for L, _ in texts), default=0) if max_query_len is None else max_query_len
@@ -121,6 +126,16 @@ def paged_tile_steps(
     _, block_q = paged_rows(block_l, num_heads, num_kv_heads)
     ranges = (visited for L, S in texts for visited in _ranges(L, S, block_q, block_s, window))
     return num_kv_heads * sum(max(num_splits, len(visited.tiles(block_s))) for visited in ranges)
+
+
+def _require_texts(texts: Sequence[tuple[int, int]]) -> None:
+    """Raise InvalidType or InvalidValue unless each is (L, S): whole numbers, 0 <= L <= S."""
+    if not isinstance(texts, Sequence) or not all(isinstance(text, Sequence) and len(text) == 2 for text in texts):
+        rule = "texts must be a list of (L, S), queries and keys of each"
+        raise InvalidType(rule_numbers_remedy(rule, f"{texts!r:.40}", "write [(1, 8192)] * 32 to decode 32 texts"))
+    for L, S in texts:
+        require_whole(at_least=0, L=L)
+        require_whole(at_least=L, S=S)
 
 
 def _ranges(L: int, S: int, block_q: int, block_s: int, window: int | None) -> Iterator[KeyRange]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from minillm.errors import InvalidValue, nearest_divisors, rule_numbers_remedy
-from minillm.measure.numbers import require_whole
+from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.measure.numbers import require_heads, require_whole
 from minillm.measure.tiles import KeyRange
 
 MOST_SPLITS = 128
@@ -30,10 +30,7 @@ def decode_rows(num_heads: int, num_kv_heads: int) -> tuple[int, int]:
 
     Raises InvalidType or InvalidValue for numbers that are not whole, or where G does not divide H.
     """
-    require_whole(num_heads=num_heads, num_kv_heads=num_kv_heads)
-    if num_heads % num_kv_heads:
-        rule, near = "num_heads must be a multiple of num_kv_heads", nearest_divisors(num_heads, num_kv_heads)
-        raise InvalidValue(rule_numbers_remedy(rule, f"{num_heads} and {num_kv_heads}", f"nearest valid: {near}"))
+    require_heads(num_heads, num_kv_heads)
     group = num_heads // num_kv_heads
     rows = min(max(FEWEST_ROWS, 1 << (group - 1).bit_length()), MOST_ROWS)
     return rows, -(-group // rows)

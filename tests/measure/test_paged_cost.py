@@ -86,7 +86,21 @@ def test_rows_of_a_tile():
 
 def test_nonsense_is_refused():
     sizes = {"block_size": 16, "block_l": 16, "block_s": 32}
-    with pytest.raises(InvalidValue, match="num_kv_heads must be finite and above zero; got 0"):
+    with pytest.raises(InvalidValue, match="num_kv_heads must be at least 1; got 0"):
         paged_attention_cost([(1, 1)], 4, 0, 32, **sizes)
     with pytest.raises(InvalidType, match=r"block_s must be a whole number; got 32.0"):
         paged_attention_cost([(1, 1)], 4, 2, 32, **{**sizes, "block_s": 32.0})
+    with pytest.raises(InvalidValue, match="multiple of num_kv_heads; got 2 and 4; nearest valid"):
+        paged_attention_cost([(1, 1)], 2, 4, 32, **sizes)
+    with pytest.raises(InvalidValue, match="window must be at least 1; got 0"):
+        paged_attention_cost([(1, 1)], 4, 2, 32, window=0, **sizes)
+    for L, S, error, text in (
+        (-5, 3, InvalidValue, "L must be at least 0; got -5"),
+        (5, 3, InvalidValue, "S must be at least 5; got 3"),
+        (1.0, 3, InvalidType, "L must be a whole number; got 1.0"),
+    ):
+        with pytest.raises(error, match=text):
+            paged_attention_cost([(1, 1), (L, S)], 4, 2, 32, **sizes)
+    for texts in ([5, 3], (1, 8192), 8192):
+        with pytest.raises(InvalidType, match=r"texts must be a list of \(L, S\).*; write \[\(1, 8192\)\] \* 32"):
+            paged_attention_cost(texts, 4, 2, 32, **sizes)

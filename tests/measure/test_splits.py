@@ -123,6 +123,14 @@ def test_windows_bound_what_a_text_costs():
         (lambda: split_range(10, 0, 3, 16, window=0), InvalidValue, "window must be at least 1"),
         (lambda: decode_rows(12, 5), InvalidValue, "got 12 and 5; nearest valid: 4 or 6"),
         (lambda: cost.flash_decode_cost([-1], 8, 2, 64, block_s=64), InvalidValue, "length must be at least 0; got -1"),
+        (
+            lambda: cost.flash_decode_cost(8192, 8, 2, 64, block_s=64),
+            InvalidType,
+            r"a list, one a text; got int; write",
+        ),
+        (lambda: cost.per_head_decode_cost([0], 8, 64, block_l=16, block_s=64, dtype_bytes=-2), InvalidValue, "got -2"),
+        (lambda: cost.per_head_decode_cost([1], 8, 64, block_l=16, block_s=64, window=0), InvalidValue, "window must"),
+        (lambda: cost.kv_write_bytes(1, 2, 64, dtype_bytes=4, cache_bytes=2), InvalidValue, "1 or the 4 .*; got 2"),
         (lambda: cost.flash_decode_cost([1], 8, 3, 64, block_s=64), InvalidValue, "got 8 and 3; nearest valid: 2 or 4"),
         (
             lambda: cost.per_head_decode_cost([1], 8, 64, block_l=0, block_s=64),
