@@ -21,12 +21,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.attention.paged_plan import Alone, InPlace, PagedPlan, Piece, Text, Together, first_key
 from minillm.attention.pages import TILE_BYTES, Pages, Scratch
-from minillm.attention.sdpa import attend
+from minillm.attention.sdpa import attend, attend_rows
 from minillm.attention.validate_paged import validate_paged
 from minillm.errors import Unsupported, rule_numbers_remedy
 
@@ -144,7 +143,7 @@ def _attend_piece(
         if piece.text.length > 1:
             k, v = keys.transpose(1, 2), values.transpose(1, 2)
             return attend(q[None], k, v, causal=True, window=window, scale=scale)[0]
-        return _attend_rows(q, keys, values, None, scale)
+        return attend_rows(q, keys, values, None, scale)
     return _attend_alone(q, pages, piece, plan, window, scale, scratch)
 
 
@@ -154,17 +153,7 @@ def _attend_together(q: Tensor, pages: Pages, piece: Together, scale: float | No
     if piece.blank is not None:
         piece.buffer.k.flatten(0, 1).index_fill_(0, piece.blank, 0.0)
         piece.buffer.v.flatten(0, 1).index_fill_(0, piece.blank, 0.0)
-    return _attend_rows(q, piece.keys, piece.values, piece.bias, scale)
-
-
-def _attend_rows(q: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, scale: float | None) -> Tensor:
-    """q (n, H, D), one query a text, keys and values (n, G, S, D) -> (n, H, D).
-
-    The H / G query heads of a key head are the rows of one product, so every key is read once.
-    """
-    (n, H, D), G = q.shape, keys.shape[1]
-    rows = q.reshape(n, G, H // G, D)
-    return F.scaled_dot_product_attention(rows, keys, values, attn_mask=bias, scale=scale).reshape(n, H, D)
+    return attend_rows(q, piece.keys, piece.values, piece.bias, scale)
 
 
 def _attend_alone(

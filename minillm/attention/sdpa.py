@@ -106,6 +106,18 @@ def attend_one_query(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, scale: f
     return F.scaled_dot_product_attention(rows, k.transpose(1, 2), v.transpose(1, 2), scale=scale).reshape(B, 1, H, D)
 
 
+def attend_rows(
+    q: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor | None, scale: float | None = None
+) -> torch.Tensor:
+    """q (n, H, D), one query a text, keys and values (n, G, S, D), bias (n, 1, 1, S) or None -> (n, H, D).
+
+    `attend_one_query` for keys that lie head by head, and for texts that don't see all of them.
+    """
+    (n, H, D), G = q.shape, keys.shape[1]
+    rows = q.reshape(n, G, H // G, D)
+    return F.scaled_dot_product_attention(rows, keys, values, attn_mask=bias, scale=scale).reshape(n, H, D)
+
+
 def with_sink_key(
     k: torch.Tensor, v: torch.Tensor, sinks: torch.Tensor, seen: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

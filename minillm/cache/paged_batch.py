@@ -26,8 +26,6 @@ from minillm.errors import InvalidValue, rule_numbers_remedy
 if TYPE_CHECKING:
     from minillm.cache.paged import PagedCache
 
-WIDEST_KERNEL = 256  # the widest head that the kernels take
-
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PagedBatch:
@@ -147,11 +145,9 @@ class PagedBatch:
     def _require_tables_as_they_were(self) -> None:
         for text, (table, length, ids) in enumerate(zip(self.tables, self.lengths, self.block_ids, strict=True)):
             if table.length < length or table.block_ids[: len(ids)] != ids:
-                rule, found = (
-                    "a batch is for tables that still have the blocks it was made for",
-                    f"text {text}: {table!r:.80}",
-                )
-                raise InvalidValue(rule_numbers_remedy(rule, found, "extend again, and use the new batch"))
+                rule = "a batch is for tables that still have the blocks it was made for"
+                remedy = "extend again, and use the new batch"
+                raise InvalidValue(rule_numbers_remedy(rule, f"text {text}: {table!r:.80}", remedy))
 
     def __repr__(self) -> str:
         return f"PagedBatch({len(self.counts)} texts, {sum(self.counts)} new tokens, longest {self.max_seq_len})"
@@ -159,12 +155,13 @@ class PagedBatch:
     @cached_property
     def _kernels_run(self) -> bool:
         """Whether compiled kernels do the work: on a GPU that Triton compiles for, never interpreted."""
-        cache = self.cache
-        if cache.dtype == torch.float64 or cache.shape[-1] > WIDEST_KERNEL:
-            return False
         from minillm.kernels.runtime import mode
 
-        return mode().name == "gpu"
+        if self.cache.dtype == torch.float64 or mode().name != "gpu":
+            return False
+        from minillm.kernels.flash_attention import WIDEST
+
+        return self.cache.shape[-1] <= WIDEST
 
     @property
     def _positions(self) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minillm.attention.sdpa import attend_rows
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 
@@ -77,15 +78,10 @@ def bias_of(seen: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def attend_biased(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """q (B, L, H, D), k and v (B, S, G, D), bias (B, 1, L, S) -> (B, L, H, D): torch's fused call, with a bias a row.
-
-    With one query a text, the H / G query heads of a key head are the rows of one product, so every key is read once.
-    """
-    B, L, H, D = q.shape
-    G = k.shape[2]
+    """q (B, L, H, D), k and v (B, S, G, D), bias (B, 1, L, S) -> (B, L, H, D): torch's fused call, with a bias a row."""
+    grouped = q.shape[2] != k.shape[2]
     k, v = k.transpose(1, 2), v.transpose(1, 2)
-    if L == 1:
-        rows = q.reshape(B, G, H // G, D)
-        return F.scaled_dot_product_attention(rows, k, v, attn_mask=bias).reshape(B, 1, H, D)
-    out = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=bias, enable_gqa=H != G)
+    if q.shape[1] == 1:
+        return attend_rows(q[:, 0], k, v, bias)[:, None]
+    out = F.scaled_dot_product_attention(q.transpose(1, 2), k, v, attn_mask=bias, enable_gqa=grouped)
     return out.transpose(1, 2)

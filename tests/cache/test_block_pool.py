@@ -91,6 +91,31 @@ def test_a_text_that_copies_a_tail_while_it_is_alone_needs_no_block():
     assert pool.num_free == 0
 
 
+def test_no_tokens_take_no_blocks():
+    """Nothing is about to be written, so a half-full block that is shared needs no copy and a known one stays known."""
+    pool = BlockPool(4, 4)
+    table = BlockTable(pool)
+    table.append(6)
+    pool.keep(1, "text")
+    other, before = table.fork(), pool.snapshot()
+    assert other.blocks_needed(0) == 0 and other.append(0) == []
+    other.free()
+    assert table.append(0) == [] and pool.find("text") == 1
+    table.fork()
+    assert pool.snapshot() == before
+
+
+def test_who_listens_hears_of_blocks_that_came_free_and_of_nothing_else():
+    pool, heard = BlockPool(4, 4), []
+    pool.on_free.append(heard.append)
+    blocks = pool.allocate(2)
+    pool.fork(blocks[:1])
+    pool.free(blocks[:1]), pool.free([])
+    assert heard == []
+    pool.free(blocks)
+    assert heard == [[1, 0]]
+
+
 def test_check_sees_references_that_nobody_holds():
     pool = BlockPool(4, 16)
     held = pool.allocate(2)

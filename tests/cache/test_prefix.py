@@ -85,6 +85,25 @@ def test_a_growing_text_is_one_run():
     assert (run.token_ids, run.block_ids) == (list(range(8)), [0, 1, 2, 3])
 
 
+@pytest.mark.parametrize("kind", [PrefixCache, RadixCache])
+def test_a_salt_without_letters_is_still_a_salt(kind):
+    pool = BlockPool(4, 2)
+    cache, blocks = kind(pool), pool.allocate(1)
+    cache.insert([1, 2], blocks, salt="")
+    assert cache.match([1, 2, 3]) == [] and cache.match([1, 2, 3], salt="") == blocks
+
+
+def test_what_a_lost_block_takes_with_it_is_lent_from_its_end():
+    """As when a text is freed: the end of what can't be found any more goes before what stood nearer the beginning."""
+    pool = BlockPool(6, 2)
+    cache, table = RadixCache(pool), BlockTable(pool)
+    table.append(12)
+    cache.insert(range(12), table.block_ids)
+    table.free()
+    pool.forget(0)
+    assert pool.snapshot().free_order == (0, 5, 4, 3, 2, 1)
+
+
 def test_a_salt_nobody_uses_any_more_leaves_nothing_behind():
     pool = BlockPool(4, 2)
     cache, table = RadixCache(pool), BlockTable(pool)
