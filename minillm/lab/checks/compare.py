@@ -150,7 +150,8 @@ def _number_difference(got: Any, want: Any, meaning: str, tolerance, unit: str) 
     suffix = f" {unit}" if unit else ""
     facts = [("got", number_text(value) + suffix), ("want", number_text(want) + suffix)]
     if value and want and value / want > 0:
-        facts.append(("ratio", f"got / want = {value / want:.4g}"))
+        ratio = value / want
+        facts.append(("ratio", f"got / want = {ratio:.4g}" if abs(ratio - 1) > 5e-3 else f"got / want = {ratio:.9g}"))
     return Finding(meaning, tuple(facts))
 
 

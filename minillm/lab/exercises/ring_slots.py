@@ -77,6 +77,7 @@ RING = Exercise(
         "contract": (Property("a list of ints", _plain_ints, "Return a list of whole numbers."),),
         "values": (
             _case("a young text", "Three tokens: the third sees three, however wide the window.", 2, 3, 4, 4),
+            _case("a window wider than the ring", "A young text has all its keys, however wide the window.", 2, 3, 4, 9),
             _case("just full", "Four tokens in four slots: nothing has been overwritten yet.", 3, 4, 4, 4),
             _case("the first turn", "Position 4 took the slot of position 0; the oldest visible key is now in slot 1.", 4, 5, 4, 4),
             _case("many turns", "Slots are positions modulo the ring, and the oldest comes first.", 1001, 1002, 8, 8),
@@ -84,6 +85,7 @@ RING = Exercise(
             _case("not the newest query", "In a chunk, earlier queries do not see later tokens, though they are written.", 10, 13, 8, 5),
             _case("a window of one", "A query always sees itself.", 9, 10, 4, 1),
             _gone("one too old", "Position 6 is the oldest that query 11 may see, and position 14 took its slot.", 11, 15, 8, 6),
+            _gone("more than the ring holds", "The query sees six positions, and the ring has four slots: two of them are gone.", 9, 10, 4, 6),
             _gone("a chunk as long as the ring", "The chunk has overwritten what its own first queries need.", 8, 16, 8, 4),
         ),
         "properties": (

@@ -92,6 +92,21 @@ def _full(call: LearnerCall) -> Finding | None:
     )
 
 
+def _no_more_room(call: LearnerCall) -> Finding | None:
+    place = call(8)
+    for change in (place.reset, lambda: place.truncate(0)):
+        place.advance(8)
+        change()
+        try:
+            got = place.positions(9)
+        except ValueError:
+            continue
+        return Finding(
+            "", (("what", "positions(9) of a memory of 8, used before"), ("got", repr(got)), ("want", "ValueError"))
+        )
+    return None
+
+
 def _writes_again(call: LearnerCall) -> Finding | None:
     cache = PlacedCache(small_model(), call(40), 40)
     _scores(cache, IDS[:20])
@@ -131,6 +146,7 @@ PLACE = Exercise(
             Property("after truncate", _after_truncate, "What was cut off is neither kept nor counted: the next token stands where the text now ends."),
             Property("after reset", _after_reset, "After a reset the next token is the first of its text, and stands at position 0."),
             Property("a truncate that grows", _growing, "What lies behind the end is some other text's: a truncate may not bring it back."),
+            Property("as much room as before", _no_more_room, "A memory that is used again is no larger than it was."),
             Property("a full memory", _full, "A token that finds no room must be refused: torch writes it nowhere, and says nothing."),
         ),
         "properties": (
