@@ -98,10 +98,11 @@ def machine(parts):
     return PoolMachine
 
 
-def run_machine(parts, examples=60, steps=30, shrink=True):
-    """Let hypothesis draw lives of up to `steps` rules each; the first broken promise is raised."""
+def run_machine(parts, examples=100, steps=30, shrink=True):
+    """Let hypothesis draw lives of up to `steps` rules each, the same at every run; the first broken promise is raised."""
     options = settings(
         max_examples=examples,
+        derandomize=True,
         stateful_step_count=steps,
         phases=[Phase.generate, Phase.shrink] if shrink else [Phase.generate],
         report_multiple_bugs=False,
