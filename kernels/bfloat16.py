@@ -27,6 +27,13 @@ def narrow(numbers: np.ndarray) -> np.ndarray:
 
 
 def mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
+    """Patch the interpreter's operations on tiles and its reductions, so that both take bfloat16 for the numbers they are."""
+    _mend_operations(interpreter, tl)
+    _mend_reductions(interpreter, tl)
+
+
+def _mend_operations(interpreter: ModuleType, tl: ModuleType) -> None:
+    """Arithmetic, comparisons, casts and dots: what the interpreter's builder does."""
     builder, handle = interpreter.InterpreterBuilder, interpreter.TensorHandle
 
     def is_bf16(x: Any) -> bool:
@@ -85,10 +92,35 @@ def mend_bfloat16(interpreter: ModuleType, tl: ModuleType) -> None:
 
         return run
 
-    for name in ("binary_op", "unary_op", "ternary_op"):
+    for name in ("binary_op", "unary_op", "ternary_op", "create_fma"):
         setattr(builder, name, through_float32(getattr(builder, name)))
     builder.get_bf16 = constant
     builder.create_select = select
     builder.cast_impl = cast(builder.cast_impl)
     builder.create_fp_to_fp = cast(builder.create_fp_to_fp)
     builder.create_dot = dot(builder.create_dot)
+
+
+def _mend_reductions(interpreter: ModuleType, tl: ModuleType) -> None:
+    """Sums, maxima and scans, which go past the builder: in float32, and rounded once."""
+    interface = interpreter.ReduceScanOpInterface
+    apply = interface.apply
+
+    def recast(x: Any, convert: Any, dtype: Any) -> Any:
+        data = convert(x.handle.data)
+        kind = tl.block_type(dtype, list(data.shape)) if x.type.is_block() else dtype
+        return tl.core.tensor(interpreter.TensorHandle(data, dtype), kind)
+
+    @functools.wraps(apply)
+    def run(self: Any, tiles: Any) -> Any:
+        if not isinstance(tiles, tuple):
+            return run(self, (tiles,))[0]
+        narrow_ones = [isinstance(x, tl.core.tensor) and x.dtype.scalar == tl.bfloat16 for x in tiles]
+        if not any(narrow_ones):
+            return apply(self, tiles)
+        pairs = zip(tiles, narrow_ones, strict=True)
+        results = apply(self, tuple(recast(x, widen, tl.float32) if is_narrow else x for x, is_narrow in pairs))
+        pairs = zip(results, narrow_ones, strict=False)  # the place of a maximum is found without its index
+        return tuple(recast(x, narrow, tl.bfloat16) if is_narrow else x for x, is_narrow in pairs)
+
+    interface.apply = run

@@ -66,6 +66,27 @@ def reduce(x_ptr, out_ptr, N: tl.constexpr):
 
 
 @triton.jit
+def larger(a, b):
+    return tl.maximum(a, b)
+
+
+@triton.jit
+def reduce_as_it_is(x_ptr, out_ptr, whole_ptr, N: tl.constexpr):
+    """Reductions of a tile in its own dtype: along each axis, of all, by a function of one's own, and in turn."""
+    offs = tl.arange(0, N)
+    x = tl.load(x_ptr + offs[:, None] * N + offs[None, :])
+    tl.store(out_ptr + offs, tl.sum(x, 0))
+    tl.store(out_ptr + N + offs, tl.sum(x, 1))
+    tl.store(out_ptr + 2 * N + offs, tl.min(x, 1))
+    tl.store(out_ptr + 3 * N + offs, tl.reduce(x, 1, larger))
+    tl.store(out_ptr + 4 * N + offs, tl.argmax(x, 1).to(tl.bfloat16))
+    tl.store(out_ptr + 5 * N + offs[:, None] * N + offs[None, :], tl.cumsum(x, 1))
+    tl.store(out_ptr + 5 * N + N * N + offs[:, None] * N + offs[None, :], tl.fma(x, x, x))
+    tl.store(whole_ptr, tl.sum(x))
+    tl.store(whole_ptr + 1, tl.max(x))
+
+
+@triton.jit
 def dot(a_ptr, b_ptr, c_ptr, M: tl.constexpr, K: tl.constexpr, N: tl.constexpr):
     m, k, n = tl.arange(0, M), tl.arange(0, K), tl.arange(0, N)
     a, b = tl.load(a_ptr + m[:, None] * K + k), tl.load(b_ptr + k[:, None] * N + n)
@@ -222,6 +243,17 @@ def test_reductions_of_bfloat16():
     out = torch.empty(2)
     reduce[(1,)](x, out, N=256)
     assert out.tolist() == [x.float().sum().item(), 255.0]
+
+
+def test_reductions_of_bfloat16_in_its_own_dtype():
+    x = torch.randn(16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+    out, whole = torch.empty(5 + 16 + 16, 16).bfloat16(), torch.empty(2).bfloat16()
+    reduce_as_it_is[(1,)](x, out, whole, N=16)
+    wide = x.float()
+    rows = torch.stack([wide.sum(0), wide.sum(1), wide.amin(1), wide.amax(1), wide.argmax(1).float()])
+    want = torch.cat([rows, wide.cumsum(1), wide * wide + wide])
+    torch.testing.assert_close(out, want.bfloat16(), atol=0, rtol=2**-8)  # half a step, where the order of a sum shows
+    torch.testing.assert_close(whole, torch.stack([wide.sum(), wide.max()]).bfloat16(), atol=0, rtol=2**-8)
 
 
 def test_a_loop_may_end_at_a_number_known_only_when_it_runs():
