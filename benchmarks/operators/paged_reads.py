@@ -20,6 +20,7 @@ from truth import SAMPLED_ROWS, Sample, attention_rows, sample_rows
 
 import minillm as ml
 from minillm.attention.naive_paged import gather_blocks, naive_paged_attention
+from minillm.cache.quantized import quantise
 from minillm.measure import cost
 
 Call = Callable[[], object]
@@ -53,7 +54,7 @@ def operands(case: Case, random: torch.Generator) -> Operands:
     caches = [in_blocks(x, slots, table.numel(), case.shape["P"]) for x in (k, v)]
     scales: list[Tensor | None] = [None, None]
     if case.options.get("cache") == "int8":
-        (caches[0], scales[0]), (caches[1], scales[1]) = (_quantised(x) for x in caches)
+        (caches[0], scales[0]), (caches[1], scales[1]) = (quantise(x, "int8") for x in caches)
     lens = torch.tensor(kept_lengths(case), dtype=torch.int32, device=device)
     starts = torch.arange(B + 1, dtype=torch.int32, device=device) * L
     return Operands(q, k, v, *caches, table, lens, starts, *scales)
@@ -126,12 +127,6 @@ def price(case: Case, element_size: int) -> tuple[int | None, int]:
         kept = D + 4 if case.options.get("cache") == "int8" else D * element_size
         moved += 2 * L * H * D * element_size + 2 * length * G * kept
     return flops if L > 1 else None, moved
-
-
-def _quantised(cache: Tensor) -> tuple[Tensor, Tensor]:
-    """cache (num_blocks, P, G, D) -> int8 and float32 factors (num_blocks, P, G): the largest of each row becomes 127."""
-    scale = cache.float().abs().amax(-1).clamp(min=1e-8) / 127
-    return (cache.float() / scale[..., None]).round().to(torch.int8), scale
 
 
 def _varlen(o: Operands, L: int, S: int) -> Call:

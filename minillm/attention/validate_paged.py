@@ -15,7 +15,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from minillm.attention.validate import FLOATS, check_scale, check_shapes, check_sinks, check_softcap, check_window
+from minillm.attention.validate import (
+    FLOATS,
+    check_indices,
+    check_scale,
+    check_shapes,
+    check_sinks,
+    check_softcap,
+    check_window,
+)
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.chip import on_chip
 
@@ -127,11 +135,8 @@ def _require_scale(name: str, x: Tensor | None, cache: Tensor) -> None:
         raise _value(f"{name} must be on the cache's device", f"{x.device} and {cache.device}", "move it there")
 
 
-def _require_indices(name: str, x: object, letters: str, rank: int, q: Tensor) -> None:
-    if not isinstance(x, Tensor) or x.dtype != torch.int32:
-        found = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
-        remedy = "convert it with torch.as_tensor(x, dtype=torch.int32)"
-        raise _type(f"{name} must be an int32 tensor {letters}", found, remedy)
+def _require_indices(name: str, x: Tensor, letters: str, rank: int, q: Tensor) -> None:
+    check_indices(name, x, letters, torch.int32)
     if x.dim() != rank:
         raise _value(f"{name} must have shape {letters}", str(tuple(x.shape)), "see what it means in the docstring")
     if x.device != q.device:

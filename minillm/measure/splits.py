@@ -58,8 +58,8 @@ def num_splits(programs: int, processors: int, key_tiles: int, *, most: int = MO
     """Programs without splitting, processors, tiles of keys -> how many runs to cut each program's keys into, from 1.
 
     1 where the programs alone keep `BUSY_ENOUGH` of the processors busy, or there are hardly any tiles; else the fewest
-    runs whose `efficiency` comes within `NEAR_ENOUGH` of the best that any number up to `most` reaches. Programs here are
-    a text and one of its KV heads (B·G). Raises InvalidType or InvalidValue for numbers that are not whole or below 1,
+    runs whose `efficiency` comes within `NEAR_ENOUGH` of the best that any number reaches, up to `most`, the tiles and
+    the processors. Programs here are a text and one of its KV heads (B·G). Raises InvalidType or InvalidValue for numbers that are not whole or below 1,
     except that no programs and no tiles are 1 run. Source: the wave-efficiency rule of FlashAttention 3's heuristics,
     with the rounding to whole tiles added.
     """

@@ -52,6 +52,8 @@ BAD = {
     "a scale a token": (quantized() | {"k_scale": SCALES[..., 0]}, InvalidValue, r"got \(8, 4\) for \(8, 4, 2, 32\)"),
     "scales elsewhere": (quantized() | {"k_scale": SCALES.to("meta")}, InvalidValue, "on the cache's device; got meta"),
     "int64 table": ({"block_table": call()["block_table"].long()}, InvalidType, r"\(B, max_blocks\); got torch.int64"),
+    "a sparse table": ({"block_table": call()["block_table"].to_sparse()}, InvalidType, "block_table must be a dense tensor"),
+    "sparse lengths": ({"seq_lens": call()["seq_lens"].to_sparse()}, InvalidType, "seq_lens must be a dense tensor"),
     "a list of lengths": ({"seq_lens": [1, 2, 3]}, InvalidType, r"seq_lens must be an int32 tensor \(B,\); got list"),
     "a flat table": ({"block_table": indices(1, 2, 3)}, InvalidValue, r"shape \(B, max_blocks\); got \(3,\)"),
     "lengths elsewhere": ({"seq_lens": call()["seq_lens"].to("meta")}, InvalidValue, "where the queries are; got meta"),

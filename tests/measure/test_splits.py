@@ -11,11 +11,13 @@ from minillm.measure import cost
 from minillm.measure.splits import (
     BUSY_ENOUGH,
     MOST_ROWS,
+    MOST_SPLITS,
     NEAR_ENOUGH,
     TOO_FEW_TILES,
     decode_rows,
     efficiency,
     num_splits,
+    require_splits,
     split_range,
     tiles_seen,
     waves,
@@ -29,6 +31,8 @@ KNOWN = {
     "one text of 32k": ((8, 132, 512), 14),  # 112 of 132 at work on 37 tiles: 0.839, and the best is 0.970
     "half a GPU": ((66, 132, 128), 2),  # all of it at once: nothing is better
     "just over half": ((70, 132, 128), 5),  # 2 runs leave 124 of 264 places empty, 5 only 46 of 396
+    "four fifths to the dot": ((4, 5, 100), 1),  # 5 runs would fill every place, 1 leaves a fifth of them
+    "no more runs than processors": ((3, 4, 5), 1),  # 5 runs: 15 of 16 places, which up to 4 runs do not come near
     "nothing to do": ((0, 132, 0), 1),
     "one processor": ((1, 1, 1000), 1),
 }
@@ -50,6 +54,14 @@ def test_the_rule_is_the_fewest_runs_near_the_best(programs, processors, key_til
     shares = {n: efficiency(programs, processors, key_tiles, n) for n in range(1, min(most, processors, key_tiles) + 1)}
     enough = NEAR_ENOUGH * max(shares.values())
     assert shares[found] >= enough and all(shares[n] < enough for n in range(1, found))
+
+
+def test_a_call_may_ask_for_as_many_runs_as_the_rule():
+    require_splits(MOST_SPLITS)
+    with pytest.raises(
+        InvalidValue, match=f"num_splits must be at most {MOST_SPLITS}; got {MOST_SPLITS + 1}; leave it"
+    ):
+        require_splits(MOST_SPLITS + 1)
 
 
 def test_waves_and_efficiency_of_a_small_gpu():
