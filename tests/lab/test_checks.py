@@ -18,6 +18,8 @@ from minillm.lab.checks import inputs
 from minillm.lab.checks.cases import Answer, Budget, Contract, Numbers, Property, Values, given, same
 from minillm.lab.checks.exercise import Exercise
 from minillm.lab.checks.judge import judge
+from minillm.lab.checks.result import Finding
+from minillm.lab.exercises import find_exercise
 
 
 def exercise(signature="double(x)", forbid=(), time_limit_s=5.0, **layers):
@@ -468,8 +470,16 @@ def test_html_escapes_what_a_learner_wrote():
     assert "<script>" not in verdict(angry)._repr_html_()
 
 
+def test_a_law_that_says_what_is_wrong_is_believed():
+    law = Property("a law", lambda call: Finding("Exactly this is wrong."), "Something is wrong.")
+    assert "Exactly this is wrong." in repr(verdict(double, properties=(law,)))
+    silent = Property("a law", lambda call: Finding(""), "Something is wrong.")
+    assert "Something is wrong." in repr(verdict(double, properties=(silent,)))
+
+
 def test_hints_come_one_level_at_a_time():
     one, three = ml.lab.hint("01.attention"), ml.lab.hint("01.attention", 3)
+    assert find_exercise("01.attention").statement in repr(one), "what is asked comes before any hint"
     assert "2 invariant" not in repr(one) and "solution" not in repr(one)
     assert "3 skeleton" in repr(three) and "minillm/attention/naive.py" in repr(three)
     assert strip(three._repr_html_()).replace(":", "") == " ".join(repr(three).replace(":", "").split())

@@ -139,7 +139,8 @@ class Answer:
 class Property:
     """Judges a law: `law(call)` may call the answer as often as it likes, and returns None, False for broken, or a Finding.
 
-    `call(*args, **kwargs)` runs the answer on copies and returns its result; `same(...)` compares two results.
+    `call(*args, **kwargs)` runs the answer on copies and returns its result; `same(...)` compares two results. A Finding
+    that says itself what is wrong is shown as it is, and `meaning` is for those that do not.
     """
 
     name: str
@@ -150,7 +151,9 @@ class Property:
         verdict = call.guard(lambda: self.law(call))
         if verdict is None or verdict is True:
             return None
-        return Finding(self.meaning, verdict.facts if isinstance(verdict, Finding) else ())
+        if isinstance(verdict, Finding):
+            return Finding(verdict.meaning or self.meaning, verdict.facts)
+        return Finding(self.meaning)
 
 
 def same(got: Any, want: Any, tolerance: tuple[float, float] | None = None) -> Finding | None:

@@ -182,7 +182,7 @@ class Hint:
     def rows(self) -> list[tuple[str, str]]:
         """(name, text) of each hint shown, and after the last where a solution can be read."""
         names = ("1 idea", "2 invariant", "3 skeleton")
-        rows = list(zip(names, self.exercise.hints, strict=True))[: self.level]
+        rows = [("asked", self.exercise.statement), *list(zip(names, self.exercise.hints, strict=True))[: self.level]]
         return [*rows, ("solution", self.exercise.solution)] if self.level == 3 else rows
 
     def __repr__(self) -> str:
@@ -194,7 +194,7 @@ class Hint:
 
 
 def hint(exercise_id: str, level: int = 1) -> Hint:
-    """Show the hints of an exercise up to `level`: 1 the idea, 2 the invariant, 3 the skeleton and where to read more.
+    """Show what an exercise asks, word for word, and its hints up to `level`: 1 the idea, 2 the invariant, 3 the skeleton and where to read more.
 
     Raises InvalidValue for an unknown exercise or a level other than 1, 2 or 3.
     """
