@@ -121,10 +121,10 @@ def require_room(stop: int, max_length: int) -> None:
 
 
 class _NoWayBack(torch.autograd.Function):
-    """q, out -> out, which can be computed with but not differentiated."""
+    """out, and what it was computed from -> out, which can be computed with but not differentiated."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, out: Tensor) -> Tensor:
+    def forward(ctx: Any, out: Tensor, *inputs: Tensor) -> Tensor:
         return out.view_as(out)
 
     @staticmethod
@@ -135,6 +135,8 @@ class _NoWayBack(torch.autograd.Function):
         )
 
 
-def without_gradient(q: Tensor, out: Tensor) -> Tensor:
-    """`out` of attention to a cache; where q had gradients, Unsupported is raised by the loss that asks for them."""
-    return _NoWayBack.apply(q, out) if q.requires_grad and torch.is_grad_enabled() else out
+def without_gradient(out: Tensor, *inputs: Tensor) -> Tensor:
+    """`out` of attention to a cache; where q, k or v had gradients, a loss that asks for them raises Unsupported."""
+    if not (torch.is_grad_enabled() and any(x.requires_grad for x in inputs)):
+        return out
+    return _NoWayBack.apply(out, *inputs)

@@ -124,7 +124,7 @@ class ContiguousCache:
         require_room(max(self.lengths.tolist()) + k.shape[1], self.max_length)
         if window is not None:
             check_window(window)
-        return without_gradient(q, self._attend(layer, q.detach(), k, v, window))
+        return without_gradient(self._attend(layer, q.detach(), k, v, window), q, k, v)
 
     def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """k, v (B, L, G, D) of the new tokens -> views (B, length + L, G, D) of everything this layer has seen.

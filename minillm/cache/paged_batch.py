@@ -118,10 +118,10 @@ class PagedBatch:
         """Keep k, v (T, G, D) of the new tokens; q (T, H, D) -> (T, H, D), causal over all that is kept of each text."""
         cache = self.cache
         if cache.on_gpu and self._kernels_run:
-            return without_gradient(q, self.attend_by_kernels(layer, q, k, v, window=window))
+            return without_gradient(self.attend_by_kernels(layer, q, k, v, window=window), q, k, v)
         cache.keep(layer, k, v, self.slot_mapping)
         out = attend_paged(q.detach(), cache.pages[layer], self.plan, cache.scratch, window=window)
-        return without_gradient(q, out)
+        return without_gradient(out, q, k, v)
 
     def attend_by_kernels(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """`attend` by the Triton kernels: what a GPU does. float64, and heads wider than 256, are not theirs."""

@@ -159,7 +159,7 @@ class RingCache:
         require_tokens(self.k, index, k, v)
         require_queries(q, k)
         read = self._attend_one if q.shape[1] == 1 else self._attend_chunk
-        return without_gradient(q, read(index, q.detach(), k.detach(), v.detach()))
+        return without_gradient(read(index, q.detach(), k.detach(), v.detach()), q, k, v)
 
     def advance(self, count: int) -> None:
         """Count the tokens that every layer has just kept, the same number for each row."""

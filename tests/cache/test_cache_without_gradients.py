@@ -67,6 +67,21 @@ def test_a_paged_cache_holds_no_history_and_a_loss_is_told(learning, kind, count
         logits.sum().backward()
 
 
+@pytest.mark.parametrize("kind", ["contiguous", "ring", "paged"])
+@pytest.mark.parametrize("wanting", ["q", "k", "v"])
+def test_whichever_of_them_wants_gradients_is_told(learning, kind, wanting):
+    x = {name: torch.randn(2, 1, heads, 8) for name, heads in (("q", 4), ("k", 2), ("v", 2))}
+    x[wanting].requires_grad_()
+    if kind == "paged":
+        cache = PagedCache(1, 4, 4, 2, 8)
+        cache, x = cache.extend([cache.table(), cache.table()], [1, 1]), {n: a.flatten(0, 1) for n, a in x.items()}
+    else:
+        cache = dense(learning, kind)
+    out = cache.attend(0, **x, window=5)
+    with pytest.raises(Unsupported, match="train without a cache"):
+        out.sum().backward()
+
+
 def test_a_batch_serves_in_every_mode(learning):
     config = learning.config
     cache = PagedCache(config.num_layers, 30, 4, config.num_kv_heads, config.head_dim)

@@ -1,5 +1,7 @@
 """Passes in odd order: two at once, one that stopped half-way, one whose texts have since been freed, cut or copied."""
 
+from itertools import product
+
 import pytest
 import torch
 from cached_texts import decoder, relative, text
@@ -119,3 +121,29 @@ def test_forks_of_forks_truncated_and_grown_in_a_pool_that_runs_out(P):
     out = model(torch.arange(len(texts)), cache.extend([t for t, _ in texts], [1] * len(texts)))
     for b, (_, known) in enumerate(texts):
         assert relative(out[b], model(torch.tensor([[*known, b]]))[0, -1]) <= 1e-12
+
+
+@pytest.mark.parametrize("P", [1, 2, 4])
+def test_a_pass_takes_all_or_nothing_however_few_blocks_are_left(P):
+    """Two texts, one of them with a sibling on its blocks: what is left decides, and never for one of them alone."""
+    refused = taken = 0
+    for length, counts, spare in product(range(6), product((1, 2, 3, 5), repeat=2), range(5)):
+        cache = PagedCache(1, 2 * -(-length // P) + spare, P, 1, 1) if length or spare else None
+        if cache is None:
+            continue
+        tables = [cache.table(), cache.table()]
+        if length:
+            cache.extend(tables, [length, length])
+        sibling = tables[0].fork()
+        needed = sum(t.blocks_needed(n) for t, n in zip(tables, counts, strict=True))
+        before = cache.pool.snapshot(), [(t.length, list(t.block_ids)) for t in tables]
+        try:
+            cache.extend(tables, counts)
+            taken += 1
+            assert needed <= spare and cache.pool.num_free == spare - needed
+        except OutOfBlocks:
+            refused += 1
+            assert needed > spare
+            assert before == (cache.pool.snapshot(), [(t.length, list(t.block_ids)) for t in tables])
+        cache.pool.check([t.block_ids for t in (*tables, sibling)])
+    assert min(refused, taken) > 20
