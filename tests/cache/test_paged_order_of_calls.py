@@ -125,7 +125,7 @@ def test_forks_of_forks_truncated_and_grown_in_a_pool_that_runs_out(P):
 
 @pytest.mark.parametrize("P", [1, 2, 4])
 def test_a_pass_takes_all_or_nothing_however_few_blocks_are_left(P):
-    """Two texts, one of them with a sibling on its blocks: what is left decides, and never for one of them alone."""
+    """Two texts, each with a sibling on its blocks: what is left decides, and never for one of them alone."""
     refused = taken = 0
     for length, counts, spare in product(range(6), product((1, 2, 3, 5), repeat=2), range(5)):
         cache = PagedCache(1, 2 * -(-length // P) + spare, P, 1, 1) if length or spare else None
@@ -134,7 +134,7 @@ def test_a_pass_takes_all_or_nothing_however_few_blocks_are_left(P):
         tables = [cache.table(), cache.table()]
         if length:
             cache.extend(tables, [length, length])
-        sibling = tables[0].fork()
+        siblings = [t.fork() for t in tables]
         needed = sum(t.blocks_needed(n) for t, n in zip(tables, counts, strict=True))
         before = cache.pool.snapshot(), [(t.length, list(t.block_ids)) for t in tables]
         try:
@@ -145,5 +145,5 @@ def test_a_pass_takes_all_or_nothing_however_few_blocks_are_left(P):
             refused += 1
             assert needed > spare
             assert before == (cache.pool.snapshot(), [(t.length, list(t.block_ids)) for t in tables])
-        cache.pool.check([t.block_ids for t in (*tables, sibling)])
+        cache.pool.check([t.block_ids for t in (*tables, *siblings)])
     assert min(refused, taken) > 20
