@@ -6,7 +6,7 @@ import pytest
 import torch
 from cached_texts import decoder, relative, text
 
-from minillm.cache import OutOfBlocks, PagedCache
+from minillm.cache import BlockTable, OutOfBlocks, PagedCache, QuantizedPagedCache
 from minillm.errors import InvalidValue
 
 
@@ -147,3 +147,48 @@ def test_a_pass_takes_all_or_nothing_however_few_blocks_are_left(P):
             assert before == (cache.pool.snapshot(), [(t.length, list(t.block_ids)) for t in tables])
         cache.pool.check([t.block_ids for t in (*tables, *siblings)])
     assert min(refused, taken) > 20
+
+
+@pytest.mark.parametrize("outside", [0, 1])
+def test_siblings_in_one_pass_leave_a_tail_that_a_third_still_needs(outside):
+    """Two texts share a half-full block: the second keeps it, unless somebody outside the pass has it too."""
+    for spare in range(3):
+        cache = PagedCache(1, 1 + spare, 4, 1, 1)
+        table = cache.table()
+        cache.extend([table], [2])
+        both, others = [table, table.fork()], [table.fork() for _ in range(outside)]
+        before = cache.pool.snapshot()
+        if spare < 1 + outside:
+            with pytest.raises(OutOfBlocks):
+                cache.extend(both, [1, 1])
+            assert before == cache.pool.snapshot() and [t.length for t in both] == [2, 2]
+        else:
+            cache.extend(both, [1, 1])
+            assert cache.pool.num_free == spare - 1 - outside
+        cache.pool.check([t.block_ids for t in both + others])
+
+
+def test_checking_sees_two_texts_that_hold_one_reference():
+    """A table made of another's blocks without a fork: the pool counts one reference, and both would write to it."""
+    cache = small()
+    table = cache.table()
+    cache.extend([table], [2])
+    twin = BlockTable(cache.pool, table.block_ids, 2)
+    with pytest.raises(AssertionError, match="two texts are about to write to one block"):
+        cache.extend([table, twin], [1, 1])
+
+
+@pytest.mark.parametrize("kind", [PagedCache, QuantizedPagedCache])
+def test_a_known_block_that_is_lent_again_reads_as_nan(kind):
+    """Free, it kept its text; handed out, it must not show it to the next who has it."""
+    cache = kind(1, 2, 4, 1, 1, check=True)
+    table, one = cache.table(), torch.ones(8, 1, 1)
+    batch = cache.extend([table], [8])
+    cache.write(0, one, one, batch.slot_mapping)
+    for block in (0, 1):
+        cache.pool.keep(block, block)
+    table.free()
+    assert bool((cache.read(0, BlockTable(cache.pool, cache.pool.fork([0]), 4))[0] == 1).all())
+    other = cache.table()
+    cache.extend([other], [4])
+    assert other.block_ids == [1] and bool(cache.read(0, other)[0].isnan().all())
