@@ -99,6 +99,18 @@ def test_kernel_twin_and_formula_count_the_same(P, texts, plan):
     assert len(peaks) == 1
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_rows_whose_windows_begin_after_the_first_run_are_counted(form):
+    """Windows of 20 begin at keys 30 to 34, and the first run ends at 31: what it has for the last rows is their sink."""
+    case = make_case(((5, 54),), P=64, H=6, G=2, D=24)
+    for plan in ({"window": 20, "num_splits": 2}, {"window": 20, "num_splits": 2, "sinks": True}):
+        want = paged_attention_cost([(5, 54)], 6, 2, 24, block_size=64, block_l=16, block_s=32, dtype_bytes=4, **plan)
+        options = with_sinks(plan, case)
+        with ml.count() as c:
+            form(*case.call, block_l=16, block_s=32, **options)
+        assert (c.bytes_loaded, c.bytes_stored) == (want.bytes.loaded, want.bytes.stored), plan
+
+
 @pytest.mark.parametrize("texts", [DECODE, MIXED], ids=["decode", "mixed"])
 def test_a_quantized_cache_is_counted_too(texts):
     case, scales = quantize(make_case(texts, H=4, G=2, dtype=torch.bfloat16), torch.int8)
