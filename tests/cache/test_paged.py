@@ -5,6 +5,7 @@ import torch
 from cached_texts import FAMILIES, decoder, relative, text
 
 from minillm.cache import BlockTable, OutOfBlocks, PagedCache, QuantizedPagedCache
+from minillm.cache.quantized import dequantise, quantise
 from minillm.errors import InvalidType, InvalidValue
 
 
@@ -149,6 +150,24 @@ def test_bytes_and_reprs():
 def test_storage_has_a_name():
     with pytest.raises(InvalidValue, match="did you mean 'int8'"):
         QuantizedPagedCache(3, 6, 4, 2, 8, stored="int4")
+
+
+@pytest.mark.parametrize(("stored", "largest"), [("int8", 127), ("fp8", 448)])
+def test_numbers_so_small_that_their_scale_is_rounded_stay_within_the_8_bits(stored, largest):
+    """A scale of one bit may come out too small by a third: what it gives must not wrap around."""
+    size = 1.45 * largest * torch.finfo(torch.float32).smallest_normal * 2**-23
+    x = torch.tensor([[[size, -size, 0.0]]])
+    numbers, scale = quantise(x, stored)
+    assert numbers.float().tolist() == [[[largest, -largest, 0]]]
+    assert (dequantise(numbers, scale) - x).abs().max() <= size / 2
+
+
+@pytest.mark.parametrize("stored", ["int8", "fp8"])
+def test_a_head_of_zeros_is_kept_as_zeros(stored):
+    x = torch.ones(2, 2, 4)
+    x[1, 0] = 0
+    numbers, scale = quantise(x, stored)
+    assert scale[1, 0] == 1 and torch.equal(dequantise(numbers, scale), x)
 
 
 @pytest.mark.parametrize("kind", [None, "int8", "fp8"])
