@@ -169,6 +169,16 @@ def test_runs_merge_as_states_do(n, D):
 
 
 @kernel_only
+@pytest.mark.parametrize(("n", "D"), [(128, 256), (128, 5), (7, 80)])
+def test_a_program_of_the_merge_holds_as_many_parts_as_fit_its_registers(n, D):
+    outs, lses = torch.empty(n, 2, 3, D, device="meta"), torch.empty(n, 2, 3, device="meta")
+    with rehearse("sm_90") as launches:
+        merge_splits(outs, lses, outs[0], lses[0])
+    held = launches[0].constants
+    assert held["BLOCK_N"] == min(128 if n == 128 else 8, 8192 // held["BLOCK_D"])
+
+
+@kernel_only
 def test_without_a_number_the_rule_decides():
     """A rehearsal has its target's multiprocessors; each run is a program, and runs are merged in a second launch."""
     q, k, v, seq_lens = (x.to("meta") for x in make("cpu", [1], 8192, H=32, G=8, D=128, dtype=torch.bfloat16))

@@ -314,6 +314,15 @@ def test_endless_interpretation_is_refused_with_what_would_fit():
         kv_write(k[:20], v[:20], k_cache, v_cache, some_slots(20, 128))
 
 
+@interpreted
+def test_slots_that_nobody_looked_at_are_held_to_the_cache(monkeypatch):
+    monkeypatch.setattr(importlib.import_module("minillm.kernels.kv_write"), "require_slots", lambda *_: None)
+    k, v = tokens(3)
+    memory, (k_cache, v_cache) = caches(2, 4)
+    kv_write(k, v, k_cache, v_cache, torch.tensor([8, -2, 11]))
+    assert all(m.eq(7).all() for m in memory)
+
+
 @pytest.mark.gpu
 def test_a_slot_beyond_the_cache_writes_nothing():
     k, v = tokens(3)

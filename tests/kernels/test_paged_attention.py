@@ -3,6 +3,7 @@
 import importlib
 from dataclasses import replace
 
+import numpy as np
 import paged_battery
 import pytest
 import torch
@@ -160,10 +161,12 @@ def test_the_wrapper_chooses_tiles_and_runs():
     with rehearse("sm_90") as launches:
         paged_attention(*one.call)
         paged_attention(*many.call)
-    decode, merge, mixed = launches
+        paged_attention(*one.call, window=np.int64(512))
+    decode, merge, mixed, windowed, _ = launches
     runs = num_splits(2, 132, -(-one.block_table.shape[1] * 16 // 64))
     assert decode.constants["DECODE"] and decode.constants["BLOCK_M"] == 16 and decode.grid == (2 * runs,)
     assert runs > 32 and merge.kernel.fn.__name__ == "merge_splits_kernel"
+    assert windowed.grid == (2 * num_splits(2, 132, 512 // 64),) and windowed.grid[0] < decode.grid[0]
     assert not mixed.constants["DECODE"] and mixed.constants["BLOCK_M"] == 128 and mixed.grid == (513 // 16 + 2,)
 
 

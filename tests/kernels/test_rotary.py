@@ -295,6 +295,22 @@ def test_endless_interpretation_is_refused_with_what_would_fit():
         rotary(args[0][:3], args[1][:3], *args[3:5], args[5][:3])
 
 
+@interpreted
+def test_what_a_gpu_is_not_asked_about_is_held_to_table_and_cache(monkeypatch):
+    """Where nobody looks, a place beyond the table turns to NaN, and one beyond the cache is not written to."""
+    for name, look in (("rotary", "_require_positions"), ("kv_write", "require_slots")):
+        monkeypatch.setattr(importlib.import_module(f"minillm.kernels.{name}"), look, lambda *_: None)
+    q, k, v, cos, sin, positions = make(4)
+    positions[1], positions[2] = ROOM - 1, -1
+    memory = torch.full((2, 4, 4, 2, 16), 7.0)
+    slots = torch.tensor([8, -5, 11, 0])
+    out = rotary_write(q, k, v, cos[: ROOM - 1], sin[: ROOM - 1], positions, *memory[:, 1:3], slots)
+    assert out[1:3].isnan().all() and not out[::3].isnan().any()
+    assert torch.equal(memory[1, 1, 0], v[3]) and memory[:, 1, 0].ne(7).all()
+    memory[:, 1, 0] = 7
+    assert memory.eq(7).all()
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_many_tokens(dtype):
