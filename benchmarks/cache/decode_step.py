@@ -102,7 +102,7 @@ def _steps(model: Decoder, lengths: tuple[int, ...]) -> dict[str, Step]:
     dense.lengths.copy_(before)
     ways = ("padded", "one by one") if len(set(lengths)) > 1 else ("contiguous",)
     steps = {way: _dense_step(model, dense, ids, before, way) for way in ways}
-    sizes = (c.num_layers, sum(n // BLOCK_SIZE + 2 for n in lengths), BLOCK_SIZE, c.num_kv_heads, c.head_dim)
+    sizes = (c.num_layers, sum(n // BLOCK_SIZE + 4 for n in lengths), BLOCK_SIZE, c.num_kv_heads, c.head_dim)
     caches = {"paged": PagedCache(*sizes)}
     caches |= {f"paged, {stored}": QuantizedPagedCache(*sizes, stored=stored) for stored in ("int8", "fp8")}
     for name, cache in caches.items():

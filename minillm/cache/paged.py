@@ -237,5 +237,7 @@ def blocks_needed(tables: Sequence[BlockTable], counts: Sequence[int]) -> int:
     last one keeps the original.
     """
     total = sum(t.blocks_needed(n) for t, n in zip(tables, counts, strict=True))
+    if len(tables) == 1:
+        return total
     tails = Counter(t.block_ids[-1] for t in tables if t.length % t.pool.block_size)
     return total - sum(1 < n == tables[0].pool.ref_count(block) for block, n in tails.items())
