@@ -136,6 +136,18 @@ def test_a_row_is_the_same_memory_and_the_same_count():
     assert one.nbytes * 3 == cache.nbytes
 
 
+def test_what_a_row_alone_wrote_and_took_back_is_cleared_before_all_go_on():
+    """Lengths are what they were at the last ragged pass; what lies behind them is not."""
+    cache, _ = ragged()
+    q, k = torch.zeros(3, 1, 4, 4), torch.ones(3, 1, 2, 4)
+    cache.attend(0, q, k, k)
+    one, nothing = cache.row(1), torch.full((1, 4, 2, 4), torch.nan)
+    one.append(0, nothing, nothing)
+    one.advance(4)
+    one.truncate(2)
+    assert not cache.attend(0, q, k, k).isnan().any()
+
+
 @pytest.mark.parametrize(
     ("length", "error", "says"),
     [

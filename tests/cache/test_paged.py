@@ -108,6 +108,16 @@ def test_the_index_tensors_are_what_kernels_take(filled):
     assert kinds == [torch.int32] * 3 and batch.slot_mapping.dtype == batch.token_positions.dtype == torch.int64
 
 
+@pytest.mark.parametrize(
+    ("counts", "rows"), [([5], [4]), ([1], [0]), ([2, 3], [1, 4]), ([1, 1], [0, 1]), ([3, 1], [2, 3])]
+)
+def test_what_follows_a_text_is_asked_of_its_last_token(counts, rows):
+    cache = small()
+    batch = cache.extend([cache.table() for _ in counts], counts)
+    x = torch.arange(sum(counts))[:, None].expand(-1, 2)
+    assert batch.last_rows(x).tolist() == [[row, row] for row in rows]
+
+
 def test_a_pass_stays_what_it_was_when_its_texts_go_on():
     cache = small()
     table = cache.table()
