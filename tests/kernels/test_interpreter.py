@@ -75,7 +75,9 @@ def reduce_as_it_is(x_ptr, out_ptr, whole_ptr, N: tl.constexpr):
     """Reductions of a tile in its own dtype: along each axis, of all, by a function of one's own, and in turn."""
     offs = tl.arange(0, N)
     x = tl.load(x_ptr + offs[:, None] * N + offs[None, :])
-    tl.store(out_ptr + offs, tl.sum(x, 0))
+    columns = tl.sum(x, 0)
+    tl.static_assert(columns.dtype == x.dtype)
+    tl.store(out_ptr + offs, columns)
     tl.store(out_ptr + N + offs, tl.sum(x, 1))
     tl.store(out_ptr + 2 * N + offs, tl.min(x, 1))
     tl.store(out_ptr + 3 * N + offs, tl.reduce(x, 1, larger))

@@ -280,6 +280,7 @@ BAD = {
     "one scale": ((K, V, INT8, INT8, SLOTS), {"k_scale": SCALE}, InvalidType, "v_scale must be float32 .*; got None"),
     "half a scale": ((K, V, INT8, INT8, SLOTS), {"k_scale": SCALE, "v_scale": SCALE.half()}, InvalidType, "v_scale .* got torch.float16"),
     "a scale too many": ((K, V, CACHE, CACHE, SLOTS), {"k_scale": SCALE}, InvalidType, "None for others; got torch.float32 for torch.float32"),
+    "scales apart": ((K, V, INT8, INT8, SLOTS), {"k_scale": SCALE, "v_scale": torch.zeros(2, 4, 4)[..., ::2]}, InvalidValue, r"v_scale must be \(num_blocks, P, G\), contiguous"),
     "small scales": ((K, V, INT8, INT8, SLOTS), {"k_scale": SCALE[:1], "v_scale": SCALE}, InvalidValue, r"k_scale must be \(num_blocks, P, G\)"),
 }  # fmt: skip
 
