@@ -45,6 +45,14 @@ def test_a_mixture_costs_what_its_texts_cost_but_for_the_search():
     )  # two heads, four bytes, three steps of bisection and three more
 
 
+def test_a_text_without_a_query_among_single_ones_makes_a_search_of_it():
+    """Only where every text has exactly one query does a program's number tell its text."""
+    sizes = {"block_size": 16, "block_l": 16, "block_s": 32}
+    with_search = paged_attention_cost([(1, 9), (0, 7)], 4, 2, 32, max_query_len=2, **sizes)
+    assert paged_attention_cost([(1, 9), (0, 7)], 4, 2, 32, **sizes) == with_search
+    assert paged_attention_cost([(1, 9)], 4, 2, 32, **sizes).bytes.loaded < with_search.bytes.loaded
+
+
 @pytest.mark.parametrize("block_q", [1, 3, 8])
 @pytest.mark.parametrize("lengths", [[1], [0, 0, 1], [7, 8, 9, 0, 16, 17, 0], [3] * 9, [0, 25, 0]], ids=str)
 def test_every_tile_of_every_text_is_found_once(lengths, block_q):
