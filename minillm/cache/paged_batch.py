@@ -120,6 +120,8 @@ class PagedBatch:
         if cache.on_gpu and self._kernels_run:
             return without_gradient(self.attend_by_kernels(layer, q, k, v, window=window), q, k, v)
         cache.keep(layer, k, v, self.slot_mapping)
+        if not (q.requires_grad or k.requires_grad or v.requires_grad):
+            return attend_paged(q, cache.pages[layer], self.plan, cache.scratch, window=window)
         out = attend_paged(q.detach(), cache.pages[layer], self.plan, cache.scratch, window=window)
         return without_gradient(out, q, k, v)
 

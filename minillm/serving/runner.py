@@ -192,7 +192,7 @@ class PagedLoop:
     def __init__(self, model: Decoder):
         self.model = model
         self.plain = PlainDecoder(model) if PlainDecoder.fits(model) else None
-        self.cos, self.sin = model.rotary_rows(0, 1)
+        self._read_rotary(1)
 
     @torch.inference_mode()
     def step(self, token_ids: Tensor, batch: PagedBatch) -> Tensor:
@@ -212,12 +212,18 @@ class PagedLoop:
         positions = batch.positions(token_ids)
         stop = positions[1] if isinstance(positions, tuple) else batch.max_seq_len
         if stop > len(self.cos):
-            # The model's own table, which grows by doubling.
-            self.cos, self.sin = self.model.rotary_rows(0, min(2 * stop, self.model.config.max_position_embeddings))
+            self._read_rotary(min(2 * stop, self.model.config.max_position_embeddings))
         if isinstance(positions, tuple):
             start = positions[0]
+            if stop - start == 1:
+                return self.one_cos[start], self.one_sin[start]
             return self.cos.narrow(0, start, stop - start), self.sin.narrow(0, start, stop - start)
         return self.cos[positions], self.sin[positions]
+
+    def _read_rotary(self, length: int) -> None:
+        """The model's own table for so many positions; `one_cos` and `one_sin` are its rows, found without an operation."""
+        self.cos, self.sin = self.model.rotary_rows(0, length)
+        self.one_cos, self.one_sin = self.cos.unbind(), self.sin.unbind()  # one (1, D) a position
 
 
 def _normalise(x: Tensor, norm: Norm) -> Tensor:
