@@ -54,6 +54,8 @@ class TileVisit:
 
 @dataclass(frozen=True)
 class TileOptions:
+    """What a walk over tiles needs beyond its tensors: masks, scores, tile sizes in rows and keys, and who is told of a visit."""
+
     causal: bool
     window: int | None
     softcap: float
