@@ -5,9 +5,9 @@ A table and not a search, so that the first call of a shape costs nothing and th
 
 from dataclasses import dataclass
 
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidType, rule_numbers_remedy
 from minillm.kernels.targets import relative
-from minillm.measure.numbers import require_whole
+from minillm.measure.numbers import require_power_of_two, require_whole
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,8 @@ class Tiles:
 
     def __post_init__(self) -> None:
         require_whole(num_stages=self.num_stages)
-        for name, least in (("block_l", 16), ("block_s", 16), ("num_warps", 1)):
-            number = getattr(self, name)
-            require_whole(at_least=least, **{name: number})
-            if number & (number - 1):
-                below = 1 << number.bit_length() - 1
-                remedy = f"use {below} or {2 * below}"
-                raise InvalidValue(rule_numbers_remedy(f"{name} must be a power of two", str(number), remedy))
+        require_power_of_two(at_least=16, block_l=self.block_l, block_s=self.block_s)
+        require_power_of_two(num_warps=self.num_warps)
 
 
 # By architecture and bytes per element: (widest D, tiles), narrowest first. The shapes are those that torch's

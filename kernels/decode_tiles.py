@@ -10,9 +10,8 @@ from functools import cache
 
 import torch
 
-from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.kernels.targets import relative
-from minillm.measure.numbers import require_whole
+from minillm.measure.numbers import require_power_of_two, require_whole
 
 
 @dataclass(frozen=True)
@@ -28,13 +27,8 @@ class DecodeTiles:
 
     def __post_init__(self) -> None:
         require_whole(num_stages=self.num_stages)
-        for name, least in (("block_s", 16), ("num_warps", 1)):
-            number = getattr(self, name)
-            require_whole(at_least=least, **{name: number})
-            if number & (number - 1):
-                below = 1 << number.bit_length() - 1
-                remedy = f"use {below} or {2 * below}"
-                raise InvalidValue(rule_numbers_remedy(f"{name} must be a power of two", str(number), remedy))
+        require_power_of_two(at_least=16, block_s=self.block_s)
+        require_power_of_two(num_warps=self.num_warps)
 
 
 # By architecture and bytes per element: (widest D, tiles), narrowest first. As many stages as leave room for two programs

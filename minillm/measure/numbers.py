@@ -34,6 +34,16 @@ def require_whole(*, at_least: int = 1, **numbers: int) -> None:
             raise InvalidValue(rule_numbers_remedy(rule, str(number), f"use {at_least} or more"))
 
 
+def require_power_of_two(*, at_least: int = 1, **numbers: int) -> None:
+    """Raise what `require_whole` raises, and InvalidValue for a number between two powers of two, naming both."""
+    for name, number in numbers.items():
+        require_whole(at_least=at_least, **{name: number})
+        if number & (number - 1):
+            below = 1 << number.bit_length() - 1
+            remedy = f"use {below} or {2 * below}"
+            raise InvalidValue(rule_numbers_remedy(f"{name} must be a power of two", str(number), remedy))
+
+
 def require_heads(num_heads: int, num_kv_heads: int) -> None:
     """Raise InvalidType or InvalidValue unless both are whole numbers from 1, and the second divides the first."""
     require_whole(num_heads=num_heads, num_kv_heads=num_kv_heads)
