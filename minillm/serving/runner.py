@@ -185,8 +185,8 @@ class DecodeLoop:
 class PagedLoop:
     """A model -> `step(token_ids, batch)`: the new tokens of many texts, in a paged cache, in one pass.
 
-    Decoding, reading prompts, and any mixture. Equal to `model(token_ids, batch)` at each text's last token, up to rounding.
-    Trusts its input.
+    Decoding, reading prompts, and any mixture. Equal to `model(token_ids, batch)` at the rows asked for, by default each
+    text's last, up to rounding. Trusts its input.
     """
 
     def __init__(self, model: Decoder):
@@ -195,17 +195,17 @@ class PagedLoop:
         self._read_rotary(1)
 
     @torch.inference_mode()
-    def step(self, token_ids: Tensor, batch: PagedBatch) -> Tensor:
-        """token_ids (T,) -> logits (B, V) of what follows each text of the batch."""
+    def step(self, token_ids: Tensor, batch: PagedBatch, rows: Tensor | None = None) -> Tensor:
+        """token_ids (T,) -> logits (B, V) of what follows each text of the batch, or (n, V) of what follows packed `rows` (n,)."""
         if self.plain is None:
             hidden = self.model.hidden_states(token_ids, batch)
-            return self.model.logits(batch.last_rows(hidden))
+            return self.model.logits(_wanted(hidden, batch, rows))
 
         def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             return batch.attend(layer.number, q, k, v, window=layer.window)
 
         cos, sin = self._rotary(token_ids, batch)
-        return self.plain.logits(batch.last_rows(self.plain.run(token_ids, cos, sin, attend)))
+        return self.plain.logits(_wanted(self.plain.run(token_ids, cos, sin, attend), batch, rows))
 
     def _rotary(self, token_ids: Tensor, batch: PagedBatch) -> tuple[Tensor, Tensor]:
         """cos and sin (T, 1, D) of the new tokens' positions."""
@@ -224,6 +224,11 @@ class PagedLoop:
         """The model's own table for so many positions; `one_cos` and `one_sin` are its rows, found without an operation."""
         self.cos, self.sin = self.model.rotary_rows(0, length)
         self.one_cos, self.one_sin = self.cos.unbind(), self.sin.unbind()  # one (1, D) a position
+
+
+def _wanted(hidden: Tensor, batch: PagedBatch, rows: Tensor | None) -> Tensor:
+    """hidden (T, C) -> (B, C), the last row of each text, or (n, C), these rows (n,)."""
+    return batch.last_rows(hidden) if rows is None else hidden.index_select(0, rows)
 
 
 def _normalise(x: Tensor, norm: Norm) -> Tensor:

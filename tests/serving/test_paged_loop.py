@@ -56,6 +56,25 @@ def test_prompts_tokens_and_mixtures_run_as_the_decoder_runs_them(name):
         done = [at + n for at, n in zip(done, counts, strict=True)]
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=["plain", "modules"])
+def test_any_packed_rows_can_be_asked_for(dtype):
+    """Twice, out of order, none at all: what speculation and prompts that are not yet at their end ask for."""
+    model = decoder("qwen3").to(dtype)
+    try:
+        ours, theirs = caches(model)
+        tables, ids = [[cache.table(), cache.table()] for cache in (ours, theirs)], text(9)[0]
+        for rows in ([8, 0, 3, 3, 5], [], [4]):
+            wanted = torch.tensor(rows, dtype=torch.int64)
+            got = PagedLoop(model).step(ids, ours.extend(tables[0], [4, 5]), wanted)
+            want = model(ids, theirs.extend(tables[1], [4, 5]))[wanted]
+            assert got.shape == want.shape
+            allowed = 0 if dtype == torch.bfloat16 else 1e-12
+            assert not rows or relative(got, want) <= allowed
+    finally:
+        model.double()
+        decoder.cache_clear()
+
+
 @pytest.mark.parametrize("stored", ["int8", "fp8"])
 def test_eight_bits_give_what_their_widened_numbers_give(stored):
     """The decoder over a plain cache that holds exactly what the 8-bit one holds."""
