@@ -5,10 +5,10 @@ from minillm._doors import open_door
 __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
-        "CompletionOutput": "minillm.serving.request",
+        "CompletionOutput": "minillm.serving.outputs",
         "LLM": "minillm.serving.engine",
-        "RequestOutput": "minillm.serving.request",
-        "SamplingParams": "minillm.serving.request",
-        "TextChunk": "minillm.serving.request",
+        "RequestOutput": "minillm.serving.outputs",
+        "SamplingParams": "minillm.serving.sampling_params",
+        "TextChunk": "minillm.serving.outputs",
     },
 )

@@ -19,8 +19,9 @@ from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.checkpoint import load_model
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import StreamDecoder, Tokenizer, load_tokenizer
-from minillm.serving.request import CompletionOutput, FinishReason, RequestOutput, SamplingParams, TextChunk
+from minillm.serving.outputs import CompletionOutput, FinishReason, RequestOutput, TextChunk
 from minillm.serving.runner import DecodeLoop
+from minillm.serving.sampling_params import SamplingParams
 
 Prompt = str | Sequence[int]
 
