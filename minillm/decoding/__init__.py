@@ -8,5 +8,12 @@ __getattr__, __dir__, __all__ = open_door(
         "next_token_probabilities": "minillm.decoding.sampling",
         "sample_token": "minillm.decoding.sampling",
         "uniform_noise": "minillm.decoding.sampling",
+        "accept_same_noise": "minillm.decoding.speculative",
+        "expected_tokens": "minillm.decoding.speculative",
+        "ngram_proposal": "minillm.decoding.speculative",
+        "NgramIndex": "minillm.decoding.speculative",
+        "pass_cost": "minillm.decoding.speculative",
+        "rejection_sample": "minillm.decoding.speculative",
+        "speed_up": "minillm.decoding.speculative",
     },
 )
