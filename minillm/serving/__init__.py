@@ -6,9 +6,15 @@ __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
         "CompletionOutput": "minillm.serving.outputs",
+        "EngineMetrics": "minillm.serving.metrics",
+        "goodput": "minillm.serving.request_times",
         "LLM": "minillm.serving.engine",
+        "percentile": "minillm.serving.request_times",
         "RequestOutput": "minillm.serving.outputs",
+        "RequestTimes": "minillm.serving.request_times",
         "SamplingParams": "minillm.serving.sampling_params",
+        "Slo": "minillm.serving.request_times",
+        "summarise": "minillm.serving.request_times",
         "TextChunk": "minillm.serving.outputs",
     },
 )
