@@ -1,0 +1,44 @@
+"""Break the rules of speculation on purpose: one piece of a file's text replaced, and the module loaded anew.
+
+The text must stand in the file exactly once, so a mutant never goes stale unseen.
+"""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = {part: ROOT / "tests" / "wrong_answers" / "serving" / part for part in ("speculative", "drafts")}
+
+
+def names(part):
+    """The mutants of one part."""
+    return sorted(path.stem for path in FOLDERS[part].glob("*.py"))
+
+
+def describe(part, name):
+    """The mutant's own module: FILE, OLD, NEW, CAUGHT_BY."""
+    spec = importlib.util.spec_from_file_location(f"wrong_{part}_{name}", FOLDERS[part] / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def broken_module(mutant):
+    """-> the mutant's file as a module of its own, its wrong line in it."""
+    path = ROOT / mutant.FILE
+    text = path.read_text(encoding="utf-8")
+    found = text.count(mutant.OLD)
+    assert found == 1, f"the text to replace stands {found} times in {mutant.FILE}"
+    module = ModuleType(f"broken_{path.stem}")
+    exec(compile(text.replace(mutant.OLD, mutant.NEW), f"broken {path.name}", "exec"), module.__dict__)
+    return module
+
+
+def complaint(check, subject):
+    """What a check says about the subject, or None. A crash that is no failed promise is not a rejection."""
+    try:
+        check(subject)
+    except AssertionError as failure:
+        return str(failure) or "rejected"
+    return None
