@@ -1,0 +1,27 @@
+"""Every pass begins at every text's first word."""
+
+from minillm.lab.little_engine import LittleEngine
+
+LAYER = "resources"
+
+
+class answer(LittleEngine):
+    def schedule(self):
+        batch = []
+        for text in list(self.running):
+            while text in self.running and not self.take_pages(text):
+                self.send_back()
+            if text in self.running:
+                batch.append(text)
+        while self.waiting and self.take_pages(self.waiting[0]):
+            self.running.append(self.waiting.popleft())
+            batch.append(self.running[-1])
+        for text in batch:
+            text.computed = 0
+        return batch
+
+    def send_back(self):
+        text = self.running.pop()
+        self.give_back(text)
+        text.computed = 0
+        self.waiting.appendleft(text)
