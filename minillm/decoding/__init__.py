@@ -5,6 +5,11 @@ from minillm._doors import open_door
 __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
+        "Choice": "minillm.decoding.sampling",
+        "TokenCounts": "minillm.decoding.penalties",
+        "UnusableScores": "minillm.decoding.sampling",
+        "choose_tokens": "minillm.decoding.sampling",
+        "token_logprobs": "minillm.decoding.sampling",
         "next_token_probabilities": "minillm.decoding.sampling",
         "sample_token": "minillm.decoding.sampling",
         "uniform_noise": "minillm.decoding.sampling",

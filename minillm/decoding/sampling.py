@@ -1,4 +1,4 @@
-"""From scores to the next token: temperature, top-k, top-p, and noise that depends on nothing but its own address.
+"""From scores to the next token: penalties, temperature, min-p, top-k, top-p, and noise that depends on nothing but its address.
 
 A score is divided by the temperature, unlikely tokens are cut away, and one of the rest is drawn. The draw is a function of
 (seed, sample, position), so a text does not change with its neighbours in a batch, with preemption or with speculation.
@@ -7,42 +7,111 @@ A score is divided by the temperature, unlikely tokens are cut away, and one of 
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from minillm.decoding.penalties import TokenCounts, forbid, has_penalties, penalise
+from minillm.decoding.support import Rule, candidates, kth_best, packed, probabilities, whole
+from minillm.errors import InvalidValue, rule_numbers_remedy
+
+# Rows of so many scores are drawn together: few calls for small vocabularies, and for large ones memory that stays near.
+TOGETHER = 2**17
+
+
+class Choice(NamedTuple):
+    """All that one row's choice depends on, besides its scores.
+
+    params   anything with the fields of SamplingParams
+    noise    in [0, 1), from `uniform_noise`; not read where the choice is greedy
+    banned   tokens that can't be chosen; never all of them
+    counts   of this text, if the caller keeps them: with penalties, a step then costs nothing per token of the text
+    """
+
+    params: Any
+    noise: float = 0.0
+    prompt_token_ids: Sequence[int] = ()
+    output_token_ids: Sequence[int] = ()
+    banned: Collection[int] = ()
+    counts: TokenCounts | None = None
+
+
+class UnusableScores(InvalidValue):
+    """A best score that is no finite number, so nothing can be chosen; `rows` says where. The other rows can be asked again."""
+
+    def __init__(self, rows: Sequence[int]):
+        self.rows = tuple(rows)
+        rule = "the best score of a row must be a finite number"
+        remedy = "look for NaN or infinity in the weights, or for a row whose every token is banned"
+        super().__init__(rule_numbers_remedy(rule, f"others in rows {list(self.rows)}", remedy))
+
+
+def choose_tokens(logits: Tensor, choices: Sequence[Choice]) -> list[int]:
+    """logits (B, V) and one Choice a row -> B token ids. Values are trusted.
+
+    In order: banned tokens, penalties, temperature, min_p, top_k, top_p (Holtzman et al., "The Curious Case of Neural Text
+    Degeneration", 2020), and the draw. Equal scores go by id, the lowest first. A row's token does not depend on the other
+    rows. Raises UnusableScores, naming the rows.
+    """
+    scores = _with_penalties(logits, choices)
+    values, best = scores.max(dim=-1)
+    tokens: list[int] = best.tolist()
+    unusable = [row for row, value in enumerate(values.tolist()) if not math.isfinite(value)]
+    if unusable:
+        raise UnusableScores(unusable)
+    rules = [Rule.of(choice.params) for choice in choices]
+    for cuts in (False, True):
+        rows = [row for row, rule in enumerate(rules) if not rule.is_greedy and rule.cuts == cuts]
+        size = max(1, TOGETHER // scores.shape[-1])
+        for part in (rows[i : i + size] for i in range(0, len(rows), size)):
+            these = scores if len(part) == len(rules) else scores[part]
+            drawn = _draw(these, [rules[row] for row in part], [choices[row].noise for row in part])
+            for row, token in zip(part, drawn, strict=True):
+                tokens[row] = token
+    return tokens
+
+
+def token_logprobs(logits: Tensor, chosen: Sequence[int], k: int) -> list[dict[int, float]]:
+    """logits (B, V) and the token chosen in each row -> {token id: log-probability} of the k best, and of the chosen one.
+
+    Natural logarithms of the model's own odds, in float32, before penalties, temperature and cuts (vLLM's default). The best
+    comes first, the lowest id among equals; a chosen one that is not among the k comes last.
+    """
+    logprobs = logits.float().log_softmax(dim=-1)
+    ids = torch.tensor(list(chosen), device=logits.device)[:, None]
+    k = min(k, logits.shape[-1])
+    if k:
+        possible, is_possible = packed(logprobs >= kth_best(logprobs, [k] * len(logits)))
+        values = logprobs.gather(-1, possible).masked_fill_(~is_possible, -torch.inf)
+        order = values.sort(dim=-1, descending=True, stable=True).indices[:, :k]
+        ids = torch.cat((possible.gather(-1, order), ids), dim=-1)
+    values = logprobs.gather(-1, ids)
+    return [dict(zip(*row, strict=True)) for row in zip(ids.tolist(), values.tolist(), strict=True)]
+
 
 def next_token_probabilities(
-    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0
+    logits: Tensor, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0, min_p: float = 0.0
 ) -> Tensor:
-    """logits (..., V) -> probabilities (..., V) float32 after temperature, then top-k, then top-p.
+    """logits (..., V) -> probabilities (..., V) float32 after temperature, then min-p, top-k and top-p: what is drawn from.
 
-    Temperature 0 puts everything on the best token, the lowest id among equals. `top_k` keeps the k best; `top_p` the fewest
-    best whose probability reaches p (Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020), measured on what
-    top-k left. Values are trusted; SamplingParams checks them.
+    Temperature 0 puts everything on the best token, the lowest id among equals. `min_p` keeps tokens at least so many times
+    as probable as the best; `top_k` the k best; `top_p` the fewest best whose probability reaches p. Each measures what the
+    one before it left. Values are trusted; SamplingParams checks them.
     """
     logits = logits.float()
     if temperature == 0:
         return torch.nn.functional.one_hot(logits.argmax(dim=-1), logits.shape[-1]).float()
-    # Shifted before it is divided, so that a temperature of 1e-6 gives a limit and not an overflow; one too small for
-    # float32 would count as 0 there, and 0 / 0 is no limit.
-    temperature = max(temperature, torch.finfo(torch.float32).tiny)
-    probabilities = ((logits - logits.amax(dim=-1, keepdim=True)) / temperature).softmax(dim=-1)
-    if top_k is None and top_p >= 1:
-        return probabilities
-    sorted_probabilities, order = probabilities.sort(dim=-1, descending=True, stable=True)
-    keep = torch.ones_like(sorted_probabilities, dtype=torch.bool)
-    if top_k is not None:
-        keep[..., top_k:] = False
-    kept = sorted_probabilities * keep
-    if top_p < 1:
-        # Keep a token while the mass before it is short of p: the one that crosses the line stays, and so does the first.
-        before = kept.cumsum(dim=-1) - kept
-        keep &= before < top_p * kept.sum(dim=-1, keepdim=True)
-        keep[..., 0] = True  # even where top_p times the sum is too small for float32
-        kept = sorted_probabilities * keep
-    kept /= kept.sum(dim=-1, keepdim=True)
-    return torch.zeros_like(probabilities).scatter_(-1, order, kept)
+    rows = logits.reshape(-1, logits.shape[-1])
+    rules = [Rule(temperature, top_k, top_p, min_p)] * len(rows)
+    odds = probabilities(rows, rules)
+    if rules and rules[0].cuts:
+        left = candidates(rows, odds, rules)
+        odds = torch.zeros_like(odds).scatter_add_(-1, left.ids, odds.gather(-1, left.ids) * left.is_kept)
+        odds /= odds.sum(dim=-1, keepdim=True)
+    return odds.view_as(logits)
 
 
 def uniform_noise(seed: int, sample: int, position: int) -> float:
@@ -56,14 +125,51 @@ def uniform_noise(seed: int, sample: int, position: int) -> float:
 
 
 def sample_token(logits: Tensor, temperature: float, top_k: int | None, top_p: float, noise: float) -> int:
-    """logits (V,) and noise in [0, 1) -> a token id, by inverting the cumulative distribution at `noise`.
+    """logits (V,) and noise in [0, 1) -> a token id: `choose_tokens` for one row, without penalties.
 
-    Tokens are laid out in order of id and summed in float64, so the same logits and noise give the same token, but for
-    rounding in the softmax. At temperature 0 the noise is not read.
+    At temperature 0 the noise is not read.
     """
-    if temperature == 0:
-        return int(logits.argmax())
-    probabilities = next_token_probabilities(logits, temperature, top_k, top_p)
-    cumulative = probabilities.double().cumsum(dim=-1)
-    token = int(torch.searchsorted(cumulative, noise * cumulative[-1], right=True))
-    return min(token, int(probabilities.nonzero()[-1]))
+    rule = Rule(temperature, top_k, top_p)
+    return int(logits.argmax()) if rule.is_greedy else _draw(_as_scores(logits)[None], [rule], [noise])[0]
+
+
+def _as_scores(logits: Tensor) -> Tensor:
+    """Scores of 16 bits in float32: temperatures and penalties need the digits."""
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _with_penalties(logits: Tensor, choices: Sequence[Choice]) -> Tensor:
+    """-> scores (B, V), a copy if any row has something banned or penalised."""
+    scores = _as_scores(logits)
+    rows = [row for row, choice in enumerate(choices) if choice.banned or has_penalties(choice.params)]
+    if rows and scores is logits:
+        scores = scores.clone()
+    for row in rows:
+        choice = choices[row]
+        if choice.banned:
+            forbid(scores[row], choice.banned)
+        if has_penalties(choice.params):
+            counts = choice.counts or TokenCounts(choice.prompt_token_ids)
+            penalise(scores[row], choice.params, counts.follow(choice.output_token_ids))
+    return scores
+
+
+def _draw(scores: Tensor, rules: Sequence[Rule], noises: Sequence[float]) -> list[int]:
+    """scores (R, V), one rule and one noise a row -> token ids, by inverting the cumulative distribution at the noise.
+
+    Tokens lie in order of id. The rules all cut or all don't.
+    """
+    odds = probabilities(scores, rules)
+    if not rules[0].cuts:
+        return _invert(whole(odds), noises)
+    ids, is_kept = candidates(scores, odds, rules)
+    places = _invert(whole(odds.gather(-1, ids)) * is_kept, noises)
+    return ids.gather(-1, torch.tensor(places, device=ids.device)[:, None])[:, 0].tolist()
+
+
+def _invert(weights: Tensor, noises: Sequence[float]) -> list[int]:
+    """weights (R, K) int64 -> for each row the first column whose running total exceeds noise times the row's total."""
+    running = weights.cumsum(dim=-1)
+    totals = running[:, -1].tolist()
+    marks = [[(int(noise * 2**53) * total) >> 53] for noise, total in zip(noises, totals, strict=True)]
+    return torch.searchsorted(running, torch.tensor(marks, device=running.device), right=True)[:, 0].tolist()
