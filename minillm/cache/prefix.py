@@ -8,13 +8,26 @@ prompt is a walk along its hashes until one is unknown.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 
 from minillm.cache.block_pool import BlockPool
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 
 TOKEN_BYTES = 8
+
+
+class GrowingText:
+    """A text that is still being written: its tokens, a list that only grows, and how much of it is known already.
+
+    The digests of its full blocks are remembered, so that a block that has become full costs one hash, however long the text
+    before it is. `num_kept` counts the blocks that were found or inserted; set it to 0 when the text loses its blocks.
+    """
+
+    def __init__(self, token_ids: list[int], *, salt: str | None = None):
+        self.token_ids, self.salt = token_ids, _require_salt(salt)
+        self.links: list[tuple[bytes, bytes, bytes]] = []  # of each block: digest, its parent's, its own tokens
+        self.num_kept = 0
 
 
 class KeptTexts:
@@ -59,6 +72,17 @@ class KeptTexts:
             rule = f"{len(data) // TOKEN_BYTES} tokens fill {full} blocks of {self.pool.block_size}"
             raise InvalidValue(rule_numbers_remedy(rule, f"{len(blocks)} blocks", "pass all blocks of the text"))
         self._keep(data, blocks[:full], salt)
+
+    def match_growing(self, text: GrowingText) -> list[int]:
+        """`match` for a text that goes on growing."""
+        return self.match(text.token_ids, salt=text.salt)
+
+    def insert_growing(self, text: GrowingText, block_ids: Sequence[int], num_tokens: int) -> None:
+        """`insert` for the first `num_tokens` of a text that goes on growing; costs nothing while no block becomes full."""
+        full = num_tokens // self.pool.block_size
+        if full > text.num_kept:
+            self.insert(text.token_ids[: full * self.pool.block_size], block_ids, salt=text.salt)
+            text.num_kept = full
 
     def pin(self, token_ids: Sequence[int], *, salt: str | None = None) -> list[int]:
         """Hold the full blocks of a text that was inserted, a static system prompt say, until `unpin` -> the blocks."""
@@ -115,9 +139,25 @@ class PrefixCache(KeptTexts):
         if check:
             pool.on_reuse.append(self._drop)
 
+    def match_growing(self, text: GrowingText) -> list[int]:
+        """`match` for a text that goes on growing; each block is hashed at most once in its life."""
+        return self._walk(self._links(text, 0, max(0, (len(text.token_ids) - 1) // self.pool.block_size)))
+
+    def insert_growing(self, text: GrowingText, block_ids: Sequence[int], num_tokens: int) -> None:
+        """`insert` for the first `num_tokens` of a text that goes on growing; costs as much as blocks became full."""
+        known, full = text.num_kept, num_tokens // self.pool.block_size
+        if full > known:
+            blocks = self.pool.require_in_use(block_ids[known:full])
+            self._keep_links(blocks, self._links(text, known, full))
+            text.num_kept = full
+
     def _find(self, data: bytes, most: int, salt: str | None) -> list[int]:
+        return self._walk(self._chain(data, most, salt))
+
+    def _walk(self, links: Iterable[tuple[bytes, bytes, bytes]]) -> list[int]:
+        """-> the blocks along a chain until one is unknown."""
         blocks = []
-        for digest, parent, tokens in self._chain(data, most, salt):
+        for digest, parent, tokens in links:
             block = self.pool.find(digest)
             if block is None:
                 break
@@ -127,13 +167,25 @@ class PrefixCache(KeptTexts):
         return blocks
 
     def _keep(self, data: bytes, blocks: list[int], salt: str | None) -> None:
-        links = zip(blocks, self._chain(data, len(blocks), salt), strict=True)
-        new = [(block, link) for block, link in links if self.pool.find(link[0]) is None]
+        self._keep_links(blocks, self._chain(data, len(blocks), salt))
+
+    def _keep_links(self, blocks: list[int], links: Iterable[tuple[bytes, bytes, bytes]]) -> None:
+        pairs = zip(blocks, links, strict=True)
+        new = [(block, link) for block, link in pairs if self.pool.find(link[0]) is None]
         self._require_unkept([block for block, _ in new])
         for block, (digest, *text) in new:
             self.pool.keep(block, digest)
             if self._texts is not None:
                 self._texts[block] = tuple(text)
+
+    def _links(self, text: GrowingText, start: int, stop: int) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """The links of some blocks of a growing text, hashed when they are first come upon; those before `start` were."""
+        size = self.pool.block_size
+        for i in range(start, stop):
+            if i == len(text.links):
+                parent = text.links[-1][0] if i else first_digest(text.salt)
+                text.links.append(next_link(parent, as_bytes(text.token_ids[i * size : (i + 1) * size])))
+            yield text.links[i]
 
     def _chain(self, data: bytes, count: int, salt: str | None) -> Iterator[tuple[bytes, bytes, bytes]]:
         return block_digests(data, count, self.pool.block_size, salt)
@@ -151,13 +203,21 @@ def block_digests(data: bytes, count: int, size: int, salt: str | None = None) -
 
     digest = sha256(parent's digest, tokens), and the first block's parent is the digest of the salt.
     """
-    parent = sha256(b"" if salt is None else b"salt" + salt.encode(errors="surrogatepass")).digest()
-    width = TOKEN_BYTES * size
+    parent, width = first_digest(salt), TOKEN_BYTES * size
     for start in range(0, count * width, width):
-        tokens = data[start : start + width]
-        digest = sha256(parent + tokens).digest()
-        yield digest, parent, tokens
-        parent = digest
+        link = next_link(parent, data[start : start + width])
+        yield link
+        parent = link[0]
+
+
+def first_digest(salt: str | None) -> bytes:
+    """What stands for the parent of a text's first block."""
+    return sha256(b"" if salt is None else b"salt" + salt.encode(errors="surrogatepass")).digest()
+
+
+def next_link(parent: bytes, tokens: bytes) -> tuple[bytes, bytes, bytes]:
+    """A block's parent and packed tokens -> its digest, and both."""
+    return sha256(parent + tokens).digest(), parent, tokens
 
 
 def as_bytes(token_ids: Sequence[int]) -> bytes:
