@@ -40,7 +40,8 @@ class TokenCounts:
             self._in_output[self._place[token]] -= 1
         del self._followed[same:]
         for token in output_token_ids[same:]:
-            self._in_output[self._find(token)] += 1
+            place = self._find(token)  # which may move the lists: first of all
+            self._in_output[place] += 1
             self._followed.append(token)
         return self
 

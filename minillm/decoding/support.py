@@ -81,7 +81,11 @@ def candidates(scores: Tensor, probabilities: Tensor, rules: Sequence[Rule]) -> 
     row_scores = scores.gather(-1, ids).masked_fill_(~is_possible, -torch.inf)
     order = row_scores.sort(dim=-1, descending=True, stable=True).indices
     weights = whole(probabilities.gather(-1, ids)).masked_fill_(~is_possible, 0).gather(-1, order)
-    return Candidates(ids, torch.zeros_like(is_possible).scatter_(-1, order, _best(weights, rules)) & is_possible)
+    keep = _among_the_k_best(weights, rules)
+    if any(rule.top_p < 1 for rule in rules):
+        totals = whole(probabilities).sum(dim=-1, keepdim=True)
+        keep &= _reaching_p(weights * keep, totals, rules)
+    return Candidates(ids, torch.zeros_like(is_possible).scatter_(-1, order, keep) & is_possible)
 
 
 def kth_best(scores: Tensor, ks: Sequence[int | None]) -> Tensor:
@@ -112,7 +116,7 @@ def _least_probability(probabilities: Tensor, rules: Sequence[Rule]) -> Tensor:
     """
     V, best = probabilities.shape[-1], probabilities.amax(dim=-1, keepdim=True)
     floors = best * _column(probabilities, [rule.min_p for rule in rules])
-    tops = [rule.top_p if rule.top_k is None and rule.min_p == 0 else 1.0 for rule in rules]
+    tops = [rule.top_p if _only_top_p(rule) else 1.0 for rule in rules]
     if min(tops) == 1:
         return floors
     unneeded = torch.minimum(best, _column(probabilities, [(1 - top) / (2 * V) for top in tops]))
@@ -133,19 +137,30 @@ def _raised(probabilities: Tensor, low: Tensor, high: Tensor, tops: Tensor) -> T
     return low
 
 
-def _best(weights: Tensor, rules: Sequence[Rule]) -> Tensor:
-    """weights (R, K) int64, the best token first -> which ones top_k and then top_p keep, bool."""
+def _among_the_k_best(weights: Tensor, rules: Sequence[Rule]) -> Tensor:
+    """weights (R, K), the best token first -> bool: the first k of each row."""
     K = weights.shape[-1]
     ks = torch.tensor([[min(rule.top_k or K, K)] for rule in rules], device=weights.device)
-    keep = torch.arange(K, device=weights.device) < ks
-    if all(rule.top_p >= 1 for rule in rules):
-        return keep
-    reached = (weights * keep).cumsum(dim=-1)
-    # A token stays while the mass before it is short of p: the one that crosses the line stays, and so does the first.
+    return torch.arange(K, device=weights.device) < ks
+
+
+def _reaching_p(weights: Tensor, totals: Tensor, rules: Sequence[Rule]) -> Tensor:
+    """weights (R, K) int64, the best token first, and totals (R, 1) of whole rows -> bool: what top_p keeps.
+
+    p is of what the other cuts left; a row without any may have left out tokens that top_p does not need.
+    """
+    reached = weights.cumsum(dim=-1)
+    is_cut = torch.tensor([[not _only_top_p(rule)] for rule in rules], device=weights.device)
+    totals = torch.where(is_cut, reached[:, -1:], totals)
     tops = torch.tensor([[rule.top_p] for rule in rules], dtype=torch.float64, device=weights.device)
-    keep &= ((reached - weights).double() < tops * reached[:, -1:].double()) | (tops >= 1)
+    # A token stays while the mass before it is short of p: the one that crosses the line stays, and so does the first.
+    keep = ((reached - weights).double() < tops * totals.double()) | (tops >= 1)
     keep[:, 0] = True
     return keep
+
+
+def _only_top_p(rule: Rule) -> bool:
+    return rule.top_k is None and rule.min_p == 0
 
 
 def _column(like: Tensor, values: Sequence[float]) -> Tensor:
