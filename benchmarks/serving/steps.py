@@ -1,0 +1,122 @@
+"""How long one step of the engine takes, on a grid of what it computes: texts that write, pieces of prompts, and both at once.
+
+A step makes room in the tables, runs the ragged pass over a paged cache, and takes the likeliest token of each text. What
+the scheduler costs is measured apart, in `scheduling.py`. `minillm.measure.step_cost` makes a formula of these rows, and
+the serving lab's virtual clock runs on that formula.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import torch
+
+import minillm as ml
+from minillm.cache import PagedCache
+from minillm.cache.paged_batch import make_batch
+from minillm.measure import Measurement, time_call
+from minillm.measure.step_cost import OPERATOR, StepWork, shape_of
+from minillm.model import Decoder, ModelConfig
+from minillm.serving.runner import PagedLoop
+
+BLOCK_SIZE = 16
+LLAMA = ModelConfig(1024, 512, 1408, 8, 8, 2, 64, max_position_embeddings=2048)  # 24 million weights
+Shares = tuple[tuple[int, int], ...]  # (where it starts, new tokens) of each text
+
+
+def grid() -> list[Shares]:
+    """The steps to time: writing alone, prompts alone, and prompts beside texts that write."""
+    writing = [((length, 1),) * texts for texts in (1, 2, 4, 8, 16, 32, 64) for length in (31, 255, 895)]
+    reading = [((start, new),) for new in (8, 16, 32, 64, 128, 256, 512) for start in (0, 256, 512)]
+    several = [((0, new),) * texts for texts, new in ((2, 64), (4, 32), (4, 128), (8, 16), (8, 64))]
+    both = [
+        ((start, new), *((length, 1),) * texts)
+        for texts, length in ((4, 100), (8, 200), (16, 300), (32, 150))
+        for new, start in ((24, 0), (56, 128), (120, 0), (248, 512), (480, 0))
+    ]
+    return [*writing, *reading, *several, *both]
+
+
+def engine_steps(
+    *, threads: Sequence[int], models: Sequence[str] = ("tiny", "llama"), quick: bool = False
+) -> list[Measurement]:
+    """Seconds a step, by model and number of threads; the caller's number of threads is set again afterwards.
+
+    The grid is walked twice, the second time backwards, and the faster median of a step is kept: what else a machine was
+    doing for a minute is not the engine's.
+    """
+    before, rows, steps = torch.get_num_threads(), [], grid()
+    Random(0).shuffle(steps)  # so that a busy minute falls on all kinds of steps alike
+    try:
+        for name in models:
+            model = _model(name)
+            for number in threads:
+                torch.set_num_threads(number)
+                there = [_timed(model, name, shares, number, quick) for shares in steps]
+                back = [_timed(model, name, shares, number, quick) for shares in reversed(steps)]
+                rows += [min(pair, key=lambda row: row.p50) for pair in zip(there, reversed(back), strict=True)]
+    finally:
+        torch.set_num_threads(before)
+    return rows
+
+
+def in_words(row: Measurement) -> str:
+    """One line for a row."""
+    shape = " ".join(f"{name} {size}" for name, size in row.shape.items())
+    return f"{row.operator}, {row.options['model']}, {row.options['threads']} threads, {shape}: {1e3 * row.p50:.3f} ms"
+
+
+def step_call(model: Decoder, shares: Shares) -> Callable[[], torch.Tensor]:
+    """A model and a step -> the step as a call: -> the token (B,) chosen for each text. Every call does the same."""
+    c, draw = model.config, torch.Generator().manual_seed(0)
+    counts = [new for _, new in shares]
+    num_blocks = sum(-(-(start + new) // BLOCK_SIZE) for start, new in shares)
+    cache = PagedCache(c.num_layers, num_blocks, BLOCK_SIZE, c.num_kv_heads, c.head_dim)
+    for x in (cache.k, cache.v):
+        x.normal_(generator=draw)
+    _shuffle(cache)
+    tables = [cache.table() for _ in shares]
+    for table, (start, _) in zip(tables, shares, strict=True):
+        table.append(start)
+    ids = torch.randint(0, c.vocab_size, (sum(counts),), generator=draw)
+    loop = PagedLoop(model)
+
+    def step() -> torch.Tensor:
+        for table, new in zip(tables, counts, strict=True):
+            table.append(new)
+        chosen = loop.step(ids, make_batch(cache, tables, counts)).argmax(dim=-1)
+        for table, (start, _) in zip(tables, shares, strict=True):
+            table.truncate(start)
+        return chosen
+
+    return step
+
+
+def _timed(model: Decoder, name: str, shares: Shares, threads: int, quick: bool) -> Measurement:
+    timing = time_call(step_call(model, shares), min_seconds=0.02 if quick else 0.25)
+    return Measurement(
+        operator=OPERATOR, backend="PagedLoop", dtype="float32", shape=shape_of(StepWork.of(shares, rows=len(shares))),
+        p20=timing.p20, p50=timing.p50, p80=timing.p80, runs=timing.runs,
+        options={"model": _label(name, model), "threads": threads},
+    )  # fmt: skip
+
+
+def _model(name: str) -> Decoder:
+    """The bundled model, or a Llama of random weights: a step's time does not depend on their values."""
+    if name == "tiny":
+        return ml.load_model("tiny", dtype=torch.float32).requires_grad_(False)
+    torch.manual_seed(0)
+    return Decoder(LLAMA).requires_grad_(False)
+
+
+def _label(name: str, model: Decoder) -> str:
+    return f"{name} {model.num_parameters() / 1e6:.0f}M"
+
+
+def _shuffle(cache: PagedCache) -> None:
+    """Let the pool hand its blocks out in random order, as after a long day."""
+    blocks = cache.pool.allocate(cache.pool.num_blocks)
+    Random(0).shuffle(blocks)
+    for block in blocks:
+        cache.pool.free([block])

@@ -1,0 +1,57 @@
+"""The serving benchmark times the steps it names: every call does the same, and chooses what the model itself would."""
+
+import importlib.util
+
+import pytest
+import torch
+
+from minillm.measure.step_cost import OPERATOR, PARTS, StepWork, work_of
+from minillm.model import Decoder, ModelConfig
+
+SMALL = ModelConfig(61, 32, 48, 2, 4, 2, 8, max_position_embeddings=1024)
+
+
+@pytest.fixture
+def steps(repository, monkeypatch):
+    spec = importlib.util.spec_from_file_location("steps_benchmark", repository / "benchmarks" / "serving" / "steps.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "LLAMA", SMALL)
+    return module
+
+
+def test_the_grid_has_every_kind_of_step_and_fits_the_bundled_model(steps):
+    grid = steps.grid()
+    assert len(grid) == len(set(grid)) >= 6 * len(PARTS)
+    assert max(start + new for shares in grid for start, new in shares) <= 1024
+    kinds = [{new > 1 for _, new in shares} for shares in grid]
+    assert all(kinds.count(kind) >= 10 for kind in ({False}, {True}, {False, True}))
+
+
+def test_every_call_is_the_same_step(steps):
+    torch.manual_seed(0)
+    model = Decoder(SMALL)
+    call = steps.step_call(model, ((0, 5), (20, 1), (33, 7)))
+    assert torch.equal(call(), call())
+    prompt = steps.step_call(model, ((0, 9),))
+    ids = torch.randint(0, 61, (9,), generator=_seeded_as_the_step(model))
+    assert prompt().item() == model(ids[None])[0, -1].argmax().item()
+
+
+def _seeded_as_the_step(model):
+    """The generator as the step leaves it to its tokens: the cache's keys and values are drawn first."""
+    draw, c = torch.Generator().manual_seed(0), model.config
+    for _ in range(2):
+        torch.empty(c.num_layers, 1, 16, c.num_kv_heads, c.head_dim).normal_(generator=draw)
+    return draw
+
+
+def test_a_row_a_step_with_its_work(steps, monkeypatch):
+    grid = [((31, 1),), ((0, 8),), ((10, 6), (31, 1))]
+    monkeypatch.setattr(steps, "grid", lambda: list(grid))
+    threads = torch.get_num_threads()
+    rows = steps.engine_steps(threads=[1], models=["llama"], quick=True)
+    assert torch.get_num_threads() == threads
+    assert {work_of(row) for row in rows} == {StepWork.of(shares, len(shares)) for shares in grid}
+    assert {(row.operator, row.options["threads"], row.options["model"]) for row in rows} == {(OPERATOR, 1, "llama 0M")}
+    assert "ms" in steps.in_words(rows[0])
