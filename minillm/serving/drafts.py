@@ -176,8 +176,9 @@ class DraftModelProposer:
         """One pass over what is unread, then one over each text's newest draft while any text wants more."""
         new = [reader.request.token_ids[reader.table.length :][:count] for reader, count in shares]
         logits = self._pass([reader for reader, _ in shares], new)
-        rows = [row for row, (reader, _) in enumerate(shares) if not reader.unread]
-        writers, logits = [shares[row][0] for row in rows], logits[rows]
+        # The longest come last, and the budget runs out on the last one, so those read to their end are the first rows.
+        writers = [reader for reader, _ in shares if not reader.unread]
+        logits = logits[: len(writers)]
         while writers:
             for writer, token in zip(writers, self._choose(logits, writers, choice_of), strict=True):
                 writer.drafts.append(token)

@@ -4,8 +4,10 @@ The text must stand in the file exactly once, so a mutant never goes stale unsee
 """
 
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import patch
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {part: ROOT / "tests" / "wrong_answers" / "serving" / part for part in ("speculative", "drafts")}
@@ -31,7 +33,8 @@ def broken_module(mutant):
     found = text.count(mutant.OLD)
     assert found == 1, f"the text to replace stands {found} times in {mutant.FILE}"
     module = ModuleType(f"broken_{path.stem}")
-    exec(compile(text.replace(mutant.OLD, mutant.NEW), f"broken {path.name}", "exec"), module.__dict__)
+    with patch.dict(sys.modules, {module.__name__: module}):  # a dataclass asks for its own module
+        exec(compile(text.replace(mutant.OLD, mutant.NEW), f"broken {path.name}", "exec"), module.__dict__)
     return module
 
 

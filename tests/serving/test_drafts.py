@@ -1,0 +1,34 @@
+"""Proposers keep their promises, and the promises have teeth."""
+
+import pytest
+from drafts_battery import CHECKS
+from speculative_mutants import broken_module, complaint, describe, names
+
+import minillm as ml
+from minillm.serving import drafts
+
+
+@pytest.mark.parametrize("promise", CHECKS)
+def test_proposers_keep_their_promises(promise):
+    CHECKS[promise](drafts)
+
+
+@pytest.mark.parametrize("name", names("drafts"))
+def test_every_wrong_line_breaks_its_promises(name):
+    mutant = describe("drafts", name)
+    module = broken_module(mutant)
+    assert mutant.CAUGHT_BY
+    for promise in mutant.CAUGHT_BY:
+        assert complaint(CHECKS[promise], module), f"{promise} let {name} pass"
+
+
+def test_the_wrong_lines_are_all_here_and_most_promises_are_broken_by_one():
+    assert len(names("drafts")) >= 24
+    broken = {promise for name in names("drafts") for promise in describe("drafts", name).CAUGHT_BY}
+    assert set(CHECKS) - broken == set()
+
+
+def test_the_bundled_draft_reads_what_the_bundled_model_reads():
+    proposer = drafts.as_proposer("draft", ml.load_model("tiny"), num_blocks=8)
+    assert isinstance(proposer, drafts.DraftModelProposer)
+    assert ml.load_tokenizer("tiny").encode("def f(x):") == ml.load_tokenizer("tiny-draft").encode("def f(x):")
