@@ -243,11 +243,10 @@ def rows_without_a_best_score_are_named(house):
 
 
 def scores_of_sixteen_bits_are_widened(house):
-    rows = torch.tensor([[1.0, 1.25, 0.0, 0.5]], dtype=torch.bfloat16)
+    rows = torch.randn(80, 64, generator=torch.Generator().manual_seed(2)).to(torch.bfloat16)
     rule = params(temperature=0.7, repetition_penalty=1.17, top_p=0.9)
-    for noise in (0.1, 0.45, 0.8):
-        wide = house.choose_tokens(rows.float(), [house.Choice(rule, noise, [1])])
-        assert house.choose_tokens(rows, [house.Choice(rule, noise, [1])]) == wide
+    choices = [house.Choice(rule, (i + 0.5) / 80, [1, 2, 3], [4]) for i in range(80)]
+    assert house.choose_tokens(rows, choices) == house.choose_tokens(rows.float(), choices)
 
 
 CHECKS = {
