@@ -1,191 +1,261 @@
-"""The engine's face: `LLM("tiny").generate(...)` and `.stream(...)`.
+"""An engine that writes many texts at once: requests come and go between steps, and every step is one pass over all of them.
 
-A prompt is read in one pass (prefill), which fills a KV cache and gives the first token; then every pass reads one token and
-gives the next (decode). Requests are answered one after the other, so no text can depend on another's.
+A step asks the scheduler whose tokens to compute, computes them together, chooses the next token of each text, and hands out
+what may be shown. Prompts and single tokens share a pass, so nobody waits for a batch to end. One text is the same alone, in
+company, after its memory was taken away, and with drafts: each choice depends on its own scores and its own noise only.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import takewhile
+from typing import Any, NamedTuple
 
-import torch
-
-from minillm.cache.contiguous import ContiguousCache
-from minillm.decoding.sampling import sample_token, uniform_noise
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
-from minillm.model.checkpoint import load_model
+from minillm.cache.prefix import PrefixCache
+from minillm.decoding.sampling import Choice
 from minillm.model.decoder import Decoder
-from minillm.model.tokenizer import StreamDecoder, Tokenizer, load_tokenizer
-from minillm.serving.outputs import CompletionOutput, FinishReason, RequestOutput, TextChunk
-from minillm.serving.runner import DecodeLoop
+from minillm.model.tokenizer import Tokenizer
+from minillm.serving.answer import Answer
+from minillm.serving.answers import Answers
+from minillm.serving.drafts import Proposer, as_proposer
+from minillm.serving.engine_options import engine_cache, scheduler_config
+from minillm.serving.metrics import EngineMetrics
+from minillm.serving.outputs import RequestOutput, TextChunk
+from minillm.serving.prompts import Prompt, read_prompt, require_params, require_possible
+from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
+from minillm.serving.scheduler import Scheduler
+from minillm.serving.scheduler_output import SchedulerOutput
+from minillm.serving.trace import StepTrace, TracedShare
+from minillm.serving.worker import Outcome, Worker
 
-Prompt = str | Sequence[int]
+
+class Written(NamedTuple):
+    """What a step wrote: chunks in the order of the pass, tokens by text, and the texts that ended."""
+
+    chunks: list[TextChunk]
+    tokens: dict[str, tuple[int, ...]]
+    ended: list[str]
 
 
-class LLM:
-    """A model and its tokenizer, ready to write.
+class LLMEngine:
+    """A model and its tokenizer -> `add_request`, `step` until nothing `has_unfinished`, `abort`, `output`.
 
-    `model` is a bundled name ("tiny"), a checkpoint folder or a hub id; `dtype` a torch dtype or its name, float32 on a CPU
-    by default. Raises what `load_model` raises.
+    block_size      tokens in a block of the cache
+    num_blocks      blocks of the cache; by default, on a CPU, as many as `max_num_seqs` texts of full length need, but at
+                    most 1 GiB of them and at least one text; elsewhere at most 80 % of the memory that is free
+    speculative     "ngram", "draft" or a Proposer: guesses ahead, which change how long a text takes and never the text
+    clock           seconds, for times and traces
+    new_seed        a seed for a request that names none
+    check           poison freed blocks, and assert what must hold at every step: for tests, slow
+    on_step         called with a StepTrace after every step
+    rules           fields of SchedulerConfig, such as max_num_batched_tokens, max_num_seqs, policy, enable_prefix_caching
+
+    Without a tokenizer prompts are token ids and texts are empty. Raises InvalidType or InvalidValue for options outside
+    their rule. Not for several threads at once; AsyncLLM is. After vLLM's engine.
     """
 
     def __init__(
-        self, model: str | Path, *, dtype: torch.dtype | str | None = None, device: torch.device | str | None = None
+        self,
+        model: Decoder,
+        tokenizer: Tokenizer | None = None,
+        *,
+        block_size: int = 16,
+        num_blocks: int | None = None,
+        speculative: str | Proposer | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+        new_seed: Callable[[], int] = lambda: secrets.randbits(63),
+        check: bool = False,
+        on_step: Callable[[StepTrace], None] | None = None,
+        **rules: Any,
     ):
-        self.model: Decoder = load_model(model, dtype=dtype, device=device)
-        self.tokenizer: Tokenizer = load_tokenizer(model)
-        self.name = str(model)
+        config = scheduler_config(model, rules)
+        self.model, self.tokenizer = model, tokenizer
+        self.cache = engine_cache(model, config, block_size, num_blocks, check)
+        prefix = PrefixCache(self.cache.pool, check=check) if config.enable_prefix_caching else None
+        self.scheduler = Scheduler(self.cache.pool, config, prefix=prefix, check=check)
+        blocks = self.cache.pool.num_blocks
+        self.metrics = EngineMetrics(blocks)
+        self.proposer = as_proposer(speculative, model, num_blocks=blocks, block_size=block_size)
+        self.clock, self.on_step, self.num_steps, self.num_failed_proposals = clock, on_step, 0, 0
+        self._worker, self._new_seed = Worker(model, self.cache), new_seed
+        self.answers = Answers()
+        self._unwanted: list[str] = []
 
-    def generate(
-        self, prompts: Prompt | Sequence[Prompt], params: SamplingParams | Sequence[SamplingParams] | None = None
-    ) -> list[RequestOutput]:
-        """One or many prompts (text, or token ids) -> one RequestOutput each, in order.
+    @property
+    def has_unfinished(self) -> bool:
+        """Whether any text is still to be written."""
+        return bool(self.answers.live)
 
-        `params` is one for all or one each. Everything is checked before anything runs; raises InvalidType or InvalidValue
-        for an empty or over-long prompt, ids outside the vocabulary, or parameters that do not pair up.
+    def read(self, prompt: Prompt, params: SamplingParams | None = None) -> tuple[str | None, list[int]]:
+        """A prompt -> its text, if it is one, and its token ids; raises what `add_request` raises for it, and adds nothing."""
+        params = params if params is not None else SamplingParams()
+        require_params(params)
+        ids = read_prompt(prompt, self.tokenizer, self.model.config.vocab_size)
+        require_possible(len(ids), params, self.tokenizer, self.model.config)
+        return (prompt if isinstance(prompt, str) else None), ids
+
+    def add_request(
+        self,
+        prompt: Prompt,
+        params: SamplingParams | None = None,
+        *,
+        request_id: str | None = None,
+        priority: int = 0,
+        salt: str | None = None,
+    ) -> str:
+        """Let a prompt, text or token ids, be answered from the next step on -> its request id.
+
+        `priority` counts where the order is "priority": lower is sooner. Texts of different `salt` never share what was
+        computed. Raises InvalidType or InvalidValue for a prompt or parameters that this model or its cache cannot do, and
+        for an id that is in use; QueueFull when no more may wait. Nothing has then changed.
         """
-        requests = self._requests(prompts, params)
-        return [self._finish(prompt, ids, list(self._write(ids, chosen))) for prompt, ids, chosen in requests]
+        params = params if params is not None else SamplingParams()
+        text, ids = self.read(prompt, params)
+        names = self.answers.name(request_id, params.n)
+        answer = Answer(names, text, ids, params, self._new_seed() if params.seed is None else params.seed)
+        ends, now = self.model.config.eos_token_ids, self.clock()
+        requests = answer.begin(self.tokenizer, ends, priority=priority, salt=salt, arrival_time=now)
+        self._schedule_all(requests)
+        self.answers.add(answer)
+        for request in requests:
+            self.metrics.add(request)
+        return answer.request_id
 
-    def stream(self, prompt: Prompt, params: SamplingParams | None = None) -> Iterator[TextChunk]:
-        """One prompt -> TextChunks as they are written; joined, they are what `generate` gives. Raises, at the call, what
-        `generate` raises."""
-        requests = self._requests([prompt] if isinstance(prompt, str) else [list(self._as_sequence(prompt))], params)
-        _, ids, chosen = requests[0]
-        return self._write(ids, chosen)
+    def step(self) -> list[TextChunk]:
+        """Schedule, compute and choose once -> what each text gained, in the order of the pass; nothing if there is no work.
+
+        A text whose computation raises ends with reason "error", and its last chunk says why; the others go on unchanged.
+        Only an interruption (KeyboardInterrupt, say) comes through, and the texts of that step are then aborted.
+        """
+        start = self.clock()
+        self._drop_unwanted()
+        if self.proposer is not None:
+            self._propose(self.proposer)
+        output = self.scheduler.schedule()
+        if not output.shares:
+            return []
+        shares, tables = _traced(output) if self.on_step is not None else ((), {})
+        try:
+            outcome = self._worker.run(output, self.answers.texts)
+        except BaseException:
+            self._abort([share.request.request_id for share in output.shares])
+            self.scheduler.update(output, {})
+            raise
+        written = self._write(output, outcome)
+        scheduler = self.scheduler
+        trace = StepTrace(
+            self.num_steps, start, self.clock(), shares, output.admitted, output.preempted, tuple(written.ended),
+            scheduler.num_running, scheduler.num_waiting, self.cache.pool.num_free, tables, output.num_padding_tokens,
+        )  # fmt: skip
+        self.num_steps += 1
+        self.metrics.observe(trace, written.tokens)
+        self._forget(output.preempted, written.ended)
+        if self.on_step is not None:
+            self.on_step(trace)
+        return written.chunks
+
+    def abort(self, request_id: str) -> None:
+        """Write no more of a request; what is written stays in its output. Raises InvalidValue for one that is unknown or has
+        ended."""
+        texts = self.answers.find_live(request_id).texts
+        self._abort([text.request.request_id for text in texts if not text.request.is_finished])
+
+    def output(self, request_id: str) -> RequestOutput:
+        """What is written for a request, finished or not. Raises InvalidValue for one that is unknown or long forgotten: the
+        last 1,000 that ended are remembered."""
+        return self.answers.find(request_id).output()
+
+    def discard(self, request_id: str) -> None:
+        """Abort a request if it is still written, and forget it. Nothing happens for one that is unknown."""
+        if request_id in self.answers.live:
+            self.abort(request_id)
+        self.answers.done.pop(request_id, None)
+
+    def discard_later(self, request_id: str) -> None:
+        """`discard` before the next step: may be called at any moment, from any thread."""
+        self._unwanted.append(request_id)
 
     def __repr__(self) -> str:
-        model = self.model
-        return f"LLM({self.name!r}, {model.num_parameters():,} parameters, {str(model.dtype).removeprefix('torch.')} on {model.device})"
+        state = f"{self.scheduler.num_running} running, {self.scheduler.num_waiting} waiting"
+        return f"LLMEngine({state}, step {self.num_steps}, {self.cache.pool!r})"
 
-    def _requests(self, prompts: Any, params: Any) -> list[tuple[str | None, list[int], SamplingParams]]:
-        many = self._as_sequence(prompts) if not isinstance(prompts, str) else [prompts]
-        if many and all(isinstance(p, int) for p in many):
-            many = [many]
-        if len(many) == 0:
-            raise InvalidValue("a call needs at least one prompt; got none; pass text or token ids.")
-        chosen = self._paired(params, len(many))
-        return [(p if isinstance(p, str) else None, self._ids(p, c), c) for p, c in zip(many, chosen, strict=True)]
+    def _schedule_all(self, requests: Sequence[Request]) -> None:
+        """All or none."""
+        added = 0
+        try:
+            for request in requests:
+                self.scheduler.add(request)
+                added += 1
+        except Exception:
+            for request in requests[:added]:
+                self.scheduler.finish(request.request_id, "abort")
+            raise
 
-    @staticmethod
-    def _paired(params: Any, count: int) -> list[SamplingParams]:
-        """One SamplingParams for each of `count` prompts."""
-        if params is None or isinstance(params, SamplingParams):
-            return [params or SamplingParams()] * count
-        chosen = params if isinstance(params, list | tuple) else [params]
-        for one in chosen:
-            if not isinstance(one, SamplingParams):
-                raise InvalidType(
-                    rule_numbers_remedy(
-                        "params must be SamplingParams", type(one).__name__, "use ml.SamplingParams(...)"
-                    )
-                )
-        if len(chosen) != count:
-            rule = "params must be one for all or one for each prompt"
-            raise InvalidValue(rule_numbers_remedy(rule, f"{len(chosen)} for {count} prompts", "pass one"))
-        return list(chosen)
+    def _propose(self, proposer: Proposer) -> None:
+        """Let drafts be verified behind every text that is being written."""
+        writing = [r for r in self.scheduler.running if r.num_output_tokens and not r.is_prefilling]
+        vocab_size = self.model.config.vocab_size
+        try:
+            for request, ids in zip(writing, proposer.propose(writing, proposer.k, self._choice_of), strict=True):
+                request.draft_token_ids = list(takewhile(lambda token: 0 <= token < vocab_size, ids))
+        except Exception:
+            self.num_failed_proposals += 1  # drafts only save time: without them the texts are the same
 
-    @staticmethod
-    def _as_sequence(value: Any) -> Sequence[Any]:
-        if isinstance(value, torch.Tensor):
-            value = value.tolist()
-        if not isinstance(value, Sequence) or isinstance(value, bytes):
-            raise InvalidType(
-                f"prompts are text, token ids, or a list of either; got {type(value).__name__}; pass a string."
-            )
-        return value
+    def _choice_of(self, request: Request, draft_ids: Sequence[int]) -> Choice:
+        return self.answers.texts[request.request_id].choice(draft_ids)
 
-    def _ids(self, prompt: Any, params: SamplingParams) -> list[int]:
-        if not isinstance(prompt, str):
-            prompt = self._as_sequence(prompt)
-            if not all(isinstance(i, int) and not isinstance(i, bool) for i in prompt):
-                raise InvalidType(
-                    "token ids are whole numbers; got " + repr(prompt)[:60] + "; encode text with the tokenizer."
-                )
-        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
-        if not ids:
-            raise InvalidValue("a prompt needs at least one token; got an empty one; pass some text.")
-        config = self.model.config
-        wrong = [i for i in ids if not 0 <= i < config.vocab_size]
-        if wrong:
-            raise InvalidValue(
-                f"token ids lie in 0 … {config.vocab_size - 1}; got {wrong[0]}; encode with this model's own tokenizer."
-            )
-        room = config.max_position_embeddings
-        # The last token is written but never read, so it needs no position.
-        fits = room - len(ids) + 1
-        if params.max_tokens > fits:
-            remedy = f"or use max_tokens={fits}" if fits > 0 else f"to at most {room} tokens"
-            raise InvalidValue(
-                f"prompt and max_tokens must fit the model's {room} positions; got {len(ids)} + {params.max_tokens}; "
-                f"shorten the prompt {remedy}."
-            )
-        return ids
+    def _write(self, output: SchedulerOutput, outcome: Outcome) -> Written:
+        """What was chosen becomes text."""
+        texts, failed = self.answers.texts, outcome.failed
+        written = Written([], {}, [])
+        for name, chosen in outcome.chosen.items():
+            try:
+                chunk = texts[name].write(*chosen)
+            except Exception as error:  # a tokenizer's, say
+                failed[name] = error
+                continue
+            written.chunks.append(chunk)
+            written.tokens[name] = chunk.token_ids
+            if chunk.finish_reason is not None:
+                written.ended.append(name)
+        for name, why in failed.items():
+            self.scheduler.finish(name, "error")
+            written.chunks.append(texts[name].fail(why))
+            written.ended.append(name)
+        self.scheduler.update(output, written.tokens)
+        for name in written.ended:
+            if not texts[name].request.is_finished:  # by a stop string: the scheduler knows tokens only
+                self.scheduler.finish(name, "stop")
+        return written
 
-    def _finish(self, prompt: str | None, ids: list[int], chunks: list[TextChunk]) -> RequestOutput:
-        reason = chunks[-1].finish_reason
-        assert reason is not None
-        tokens = tuple(t for c in chunks for t in c.token_ids)
-        return RequestOutput(
-            prompt, tuple(ids), (CompletionOutput(0, "".join(c.text for c in chunks), tokens, reason),)
-        )
+    def _forget(self, preempted: Iterable[str], ended: Iterable[str]) -> None:
+        """Texts that lost their memory, and texts that have ended."""
+        if self.proposer is not None:
+            for name in (*preempted, *ended):
+                self.proposer.forget(self.answers.texts[name].request)
+        for name in ended:
+            self.answers.retire(name)
 
-    def _write(self, ids: list[int], params: SamplingParams) -> Iterator[TextChunk]:
-        """Prefill, then decode until something ends the text."""
-        seed = secrets.randbits(63) if params.seed is None else params.seed
-        ends = () if params.ignore_eos else self.model.config.eos_token_ids
-        text = _Text(self.tokenizer, params)
-        for position, token in enumerate(self._tokens(ids, params, seed), start=1):
-            reason: FinishReason | None = (
-                "stop" if token in ends else "length" if position == params.max_tokens else None
-            )
-            shown, stopped = text.push(token, last=reason is not None, silent=token in ends)
-            reason = "stop" if stopped else reason
-            yield TextChunk(shown, (token,), reason)
-            if reason is not None:
-                return
+    def _abort(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.scheduler.finish(name, "abort")
+            self.metrics.finish(name)
+        self._forget((), names)
 
-    @torch.inference_mode()
-    def _prefill(self, ids: list[int], cache: ContiguousCache) -> torch.Tensor:
-        """Read the whole prompt at once, fill the cache, and score (V,) what follows its last token."""
-        hidden = self.model.hidden_states(torch.tensor([ids], device=self.model.device), cache)
-        return self.model.logits(hidden[0, -1])
-
-    def _tokens(self, ids: list[int], params: SamplingParams, seed: int) -> Iterator[int]:
-        """One token after another; the cache has room for `max_tokens`."""
-        cache = self.model.new_cache(1, len(ids) + params.max_tokens)
-        logits = self._prefill(ids, cache)
-        decode = DecodeLoop(self.model, cache)
-        for position in range(params.max_tokens):
-            noise = uniform_noise(seed, 0, position)
-            token = sample_token(logits, params.temperature, params.top_k, params.top_p, noise)
-            yield token
-            logits = decode.step(torch.tensor([[token]], device=self.model.device))[0]
+    def _drop_unwanted(self) -> None:
+        while self._unwanted:
+            self.discard(self._unwanted.pop())
 
 
-class _Text:
-    """The text so far, of which everything that could begin a stop string is held back."""
-
-    def __init__(self, tokenizer: Tokenizer, params: SamplingParams):
-        self.decoder, self.stops = StreamDecoder(tokenizer), params.stop
-        self.held = ""
-
-    def push(self, token: int, *, last: bool, silent: bool) -> tuple[str, bool]:
-        """A token -> (text that may be shown, whether a stop string ended it). `silent` tokens have no text of their own."""
-        self.held += "" if silent else self.decoder.push(token)
-        if last:
-            self.held += self.decoder.flush()
-        cut = min((self.held.find(s) for s in self.stops if s in self.held), default=-1)
-        if cut >= 0:
-            return self.held[:cut], True
-        keep = (
-            0
-            if last
-            else max((n for s in self.stops for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0)
-        )
-        shown, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
-        return shown, False
+def _traced(output: SchedulerOutput) -> tuple[tuple[TracedShare, ...], dict[str, tuple[int, ...]]]:
+    """The shares of a step and their block tables, as they are before it is computed."""
+    shares, tables = [], {}
+    for request, start, num_tokens, _, _ in output.shares:
+        is_decode = request.num_output_tokens > 0 and start + 1 == request.num_tokens
+        shares.append(TracedShare(request.request_id, start, num_tokens, "decode" if is_decode else "prefill"))
+        assert request.table is not None
+        tables[request.request_id] = tuple(request.table.block_ids)
+    return tuple(shares), tables

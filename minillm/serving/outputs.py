@@ -53,7 +53,8 @@ class TextChunk:
     """What one step added to a text; the last chunk of a text carries the reason it ended.
 
     `text` may be empty while a character is incomplete or a stop string may be beginning. Joined, the chunks' texts and ids
-    are those that `generate` gives. `index` is which of a request's n texts it belongs to.
+    are those that `generate` gives. `index` is which of a request's n texts it belongs to; `error` says what went wrong where
+    the reason is "error".
     """
 
     text: str
@@ -62,3 +63,4 @@ class TextChunk:
     index: int = 0
     request_id: str | None = None
     logprobs: tuple[dict[int, float], ...] | None = None
+    error: str | None = None

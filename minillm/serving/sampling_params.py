@@ -15,6 +15,8 @@ from typing import Any
 from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 
+MOST_TEXTS = 16_384  # for one prompt, as in vLLM
+
 
 @dataclass(frozen=True)
 class SamplingParams:
@@ -27,7 +29,7 @@ class SamplingParams:
     stop                a string, or several, that end the text and are cut off it
     ignore_eos          go on past the end token
     max_tokens          how many tokens at most, at least 1
-    n                   how many texts to write for a prompt, whose memory they share
+    n                   how many texts to write for a prompt, whose blocks they share; at most 16,384
     min_p               keep tokens at least this fraction as probable as the best, in [0, 1]
     presence_penalty    taken off the score of each token that was written before, in [-2, 2]
     frequency_penalty   the same, once for each time it was written, in [-2, 2]
@@ -89,16 +91,13 @@ class SamplingParams:
         self._keep(frequency_penalty=_penalty("frequency_penalty", frequency_penalty))
         self._keep(repetition_penalty=_repetition(repetition_penalty))
         require_whole(max_tokens=max_tokens, n=n)
+        if n > MOST_TEXTS:
+            raise InvalidValue(rule_numbers_remedy(f"n must be at most {MOST_TEXTS:,}", f"{n:,}", "ask several times"))
         require_whole(min_tokens=min_tokens, at_least=0)
         if min_tokens > max_tokens:
             rule = f"min_tokens must be at most max_tokens, {max_tokens}"
             raise InvalidValue(rule_numbers_remedy(rule, str(min_tokens), "lower it, or raise max_tokens"))
         self._keep(max_tokens=max_tokens, min_tokens=min_tokens, n=n, logprobs=_whole_or_none("logprobs", logprobs, 0))
-
-    @property
-    def changes_scores(self) -> bool:
-        """Whether what was read or written before changes a token's score."""
-        return bool(self.presence_penalty or self.frequency_penalty or self.repetition_penalty != 1)
 
     def _keep(self, **values: Any) -> None:
         self.__dict__.update(values)

@@ -1,0 +1,59 @@
+"""What an engine is told when it is built, checked: the scheduler's rules, and how large its cache is."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from minillm.cache.paged import PagedCache
+from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers_remedy
+from minillm.measure.numbers import require_whole
+from minillm.model.decoder import Decoder
+from minillm.serving.scheduler_config import SchedulerConfig
+
+MOST_CACHE = 2**30  # bytes of keys and values that an engine on a CPU reserves unasked
+MOST_OF_FREE = 0.8  # of an accelerator's free memory
+
+
+def scheduler_config(model: Decoder, rules: dict[str, Any]) -> SchedulerConfig:
+    """The rules given by name -> a SchedulerConfig for this model. Refuses an unknown name, saying the nearest."""
+    known = [f.name for f in dataclasses.fields(SchedulerConfig)]
+    own = ["block_size", "num_blocks", "speculative", "clock", "new_seed", "check", "on_step"]
+    for name in rules:
+        if name not in known:
+            near = nearest_name(name, [*known, *own])
+            raise InvalidType(f"an engine has no option {name!r}{near}; known: {', '.join([*own, *known])}.")
+    positions = model.config.max_position_embeddings
+    length = rules.get("max_model_len")
+    config = SchedulerConfig(**{**rules, "max_model_len": positions if length is None else length})
+    if length is not None and length > positions:
+        rule = f"max_model_len must be at most the model's {positions} positions"
+        raise InvalidValue(rule_numbers_remedy(rule, str(length), "leave it out"))
+    return config
+
+
+def engine_cache(
+    model: Decoder, config: SchedulerConfig, block_size: int, num_blocks: int | None, check: bool
+) -> PagedCache:
+    """A cache of the model's sizes, with `default_num_blocks` unless told."""
+    require_whole(block_size=block_size)
+    if num_blocks is None:
+        num_blocks = default_num_blocks(model, config, block_size)
+    return model.new_paged_cache(num_blocks, block_size, check=check)
+
+
+def default_num_blocks(model: Decoder, config: SchedulerConfig, block_size: int) -> int:
+    """Blocks for `max_num_seqs` texts of full length, as far as memory goes: see MOST_CACHE and MOST_OF_FREE.
+
+    One text of full length always fits, unless that is more than may be taken of an accelerator.
+    """
+    c = model.config
+    length = config.max_model_len or c.max_position_embeddings
+    a_text = -(-length // block_size)
+    a_block = 2 * c.num_layers * block_size * c.num_kv_heads * c.head_dim * model.dtype.itemsize
+    if model.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(model.device)
+        return max(1, min(config.num_seats * a_text, int(MOST_OF_FREE * free) // a_block))
+    return max(a_text, min(config.num_seats * a_text, MOST_CACHE // a_block))
