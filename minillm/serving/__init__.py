@@ -6,9 +6,13 @@ __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
         "CompletionOutput": "minillm.serving.outputs",
+        "DynamicBatcher": "minillm.serving.dynamic_batcher",
+        "DynamicBatcherConfig": "minillm.serving.batcher_config",
+        "QueuePolicy": "minillm.serving.batcher_config",
+        "ThreadedBatcher": "minillm.serving.batcher_threads",
         "EngineMetrics": "minillm.serving.metrics",
         "goodput": "minillm.serving.request_times",
-        "LLM": "minillm.serving.engine",
+        "LLM": "minillm.serving.llm",
         "percentile": "minillm.serving.request_times",
         "RequestOutput": "minillm.serving.outputs",
         "RequestTimes": "minillm.serving.request_times",
@@ -16,5 +20,7 @@ __getattr__, __dir__, __all__ = open_door(
         "Slo": "minillm.serving.request_times",
         "summarise": "minillm.serving.request_times",
         "TextChunk": "minillm.serving.outputs",
+        "DraftModelProposer": "minillm.serving.drafts",
+        "NgramProposer": "minillm.serving.drafts",
     },
 )

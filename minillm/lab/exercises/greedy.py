@@ -125,5 +125,5 @@ GREEDY = Exercise(
         "    logits of the unread tokens, with the cache;   token = argmax of the last row\n"
         "    written gains token, and only token is unread now",
     ),
-    solution="minillm/serving/engine.py: LLM._tokens",
+    solution="notebooks/solutions/lesson_00.py: greedy",
 )
