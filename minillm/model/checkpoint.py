@@ -146,7 +146,7 @@ def _download(name: str) -> Path:
         ) from None
     try:
         # Some repositories hold their weights twice, once more in the authors' own format.
-        wanted, twice = ["*.json", "*.safetensors"], ["consolidated*"]
+        wanted, twice = ["*.json", "*.safetensors", "*.jinja"], ["consolidated*"]
         return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=twice))
     except Exception as error:
         raise FileProblem(

@@ -23,7 +23,7 @@ from minillm.serving.drafts import Proposer, as_proposer
 from minillm.serving.engine_options import engine_cache, scheduler_config
 from minillm.serving.metrics import EngineMetrics
 from minillm.serving.outputs import RequestOutput, TextChunk
-from minillm.serving.prompts import Prompt, read_prompt, require_params, require_possible
+from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
 from minillm.serving.scheduler import Scheduler
@@ -89,13 +89,13 @@ class LLMEngine:
         """Whether any text is still to be written."""
         return bool(self.answers.live)
 
-    def read(self, prompt: Prompt, params: SamplingParams | None = None) -> tuple[str | None, list[int]]:
-        """A prompt -> its text, if it is one, and its token ids; raises what `add_request` raises for it, and adds nothing."""
+    def read(self, prompt: Prompt, params: SamplingParams | None = None) -> ReadPrompt:
+        """A prompt as `add` takes it. Raises what `add_request` raises for prompt and parameters, but for want of blocks."""
         params = params if params is not None else SamplingParams()
         require_params(params)
         ids = read_prompt(prompt, self.tokenizer, self.model.config.vocab_size)
         require_possible(len(ids), params, self.tokenizer, self.model.config)
-        return (prompt if isinstance(prompt, str) else None), ids
+        return ReadPrompt(prompt if isinstance(prompt, str) else None, ids)
 
     def add_request(
         self,
@@ -113,9 +113,21 @@ class LLMEngine:
         for an id that is in use; QueueFull when no more may wait. Nothing has then changed.
         """
         params = params if params is not None else SamplingParams()
-        text, ids = self.read(prompt, params)
+        return self.add(self.read(prompt, params), params, request_id=request_id, priority=priority, salt=salt)
+
+    def add(
+        self,
+        prompt: ReadPrompt,
+        params: SamplingParams,
+        *,
+        request_id: str | None = None,
+        priority: int = 0,
+        salt: str | None = None,
+    ) -> str:
+        """`add_request` for a prompt that was read with these parameters."""
         names = self.answers.name(request_id, params.n)
-        answer = Answer(names, text, ids, params, self._new_seed() if params.seed is None else params.seed)
+        seed = self._new_seed() if params.seed is None else params.seed
+        answer = Answer(names, *prompt, params, seed)
         ends, now = self.model.config.eos_token_ids, self.clock()
         requests = answer.begin(self.tokenizer, ends, priority=priority, salt=salt, arrival_time=now)
         self._schedule_all(requests)

@@ -1,44 +1,52 @@
-"""The engine's face: `LLM("tiny").generate(...)` and `.stream(...)`.
+"""The engine's face: `LLM("tiny").generate(...)`, `.stream(...)`, `.chat(...)` and `.beam_search(...)`.
 
-A prompt is read in one pass (prefill), which fills a KV cache and gives the first token; then every pass reads one token and
-gives the next (decode). Requests are answered one after the other, so no text can depend on another's.
+One engine writes one text or a thousand: a call hands its prompts over and steps the engine until they are answered. Streams
+that are open meanwhile are written along.
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from minillm.cache.contiguous import ContiguousCache
-from minillm.decoding.sampling import sample_token, uniform_noise
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
-from minillm.model.checkpoint import load_model
+from minillm.errors import Unsupported, rule_numbers_remedy
+from minillm.model.chat import ChatTemplate, Message, as_conversations
 from minillm.model.decoder import Decoder
-from minillm.model.tokenizer import StreamDecoder, Tokenizer, load_tokenizer
-from minillm.serving.outputs import CompletionOutput, FinishReason, RequestOutput, TextChunk
-from minillm.serving.runner import DecodeLoop
+from minillm.model.tokenizer import Tokenizer
+from minillm.serving.engine import LLMEngine
+from minillm.serving.opened_model import open_model
+from minillm.serving.outputs import RequestOutput, TextChunk
+from minillm.serving.prompts import Prompt, as_prompts, as_sequence, one_each
 from minillm.serving.sampling_params import SamplingParams
-
-Prompt = str | Sequence[int]
 
 
 class LLM:
     """A model and its tokenizer, ready to write.
 
-    `model` is a bundled name ("tiny"), a checkpoint folder or a hub id; `dtype` a torch dtype or its name, float32 on a CPU
-    by default. Raises what `load_model` raises.
+    `model` is a bundled name ("tiny"), a checkpoint folder, a hub id or a Decoder, which may come with a `tokenizer`; `dtype`
+    a torch dtype or its name, float32 on a CPU by default; `chat_template` Jinja source instead of the checkpoint's own.
+    `options` are LLMEngine's: block_size, num_blocks, max_num_batched_tokens, max_num_seqs, policy, speculative, … Raises
+    what `load_model` and LLMEngine raise.
     """
 
     def __init__(
-        self, model: str | Path, *, dtype: torch.dtype | str | None = None, device: torch.device | str | None = None
+        self,
+        model: str | Path | Decoder,
+        tokenizer: str | Path | Tokenizer | None = None,
+        *,
+        dtype: torch.dtype | str | None = None,
+        device: torch.device | str | None = None,
+        chat_template: str | ChatTemplate | None = None,
+        **options: Any,
     ):
-        self.model: Decoder = load_model(model, dtype=dtype, device=device)
-        self.tokenizer: Tokenizer = load_tokenizer(model)
-        self.name = str(model)
+        opened = open_model(model, tokenizer, dtype=dtype, device=device, chat_template=chat_template)
+        self.name, self.model, self.tokenizer, self.chat_template = opened
+        self.engine = LLMEngine(self.model, self.tokenizer, **options)
+        self._open: dict[str, deque[TextChunk]] = {}  # what streams have not taken yet
 
     def generate(
         self, prompts: Prompt | Sequence[Prompt], params: SamplingParams | Sequence[SamplingParams] | None = None
@@ -46,146 +54,113 @@ class LLM:
         """One or many prompts (text, or token ids) -> one RequestOutput each, in order.
 
         `params` is one for all or one each. Everything is checked before anything runs; raises InvalidType or InvalidValue
-        for an empty or over-long prompt, ids outside the vocabulary, or parameters that do not pair up.
+        for an empty or over-long prompt, ids outside the vocabulary, or parameters that do not pair up. A text whose
+        computation fails has the finish_reason "error", and its output says why.
         """
-        requests = self._requests(prompts, params)
-        return [self._finish(prompt, ids, list(self._write(ids, chosen))) for prompt, ids, chosen in requests]
+        many = as_prompts(prompts)
+        return self._answer(many, one_each(params, len(many)))
 
-    def stream(self, prompt: Prompt, params: SamplingParams | None = None) -> Iterator[TextChunk]:
+    def stream(self, prompt: Prompt, params: SamplingParams | None = None) -> ChunkStream:
         """One prompt -> TextChunks as they are written; joined, they are what `generate` gives. Raises, at the call, what
-        `generate` raises."""
-        requests = self._requests([prompt] if isinstance(prompt, str) else [list(self._as_sequence(prompt))], params)
-        _, ids, chosen = requests[0]
-        return self._write(ids, chosen)
+        `generate` raises. A stream that is closed or dropped is aborted."""
+        [one], [chosen] = [prompt] if isinstance(prompt, str) else [list(as_sequence(prompt))], one_each(params, 1)
+        return ChunkStream(self, self.engine.add_request(one, chosen))
+
+    def chat(
+        self,
+        messages: Sequence[Message] | Sequence[Sequence[Message]],
+        params: SamplingParams | Sequence[SamplingParams] | None = None,
+        *,
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        add_generation_prompt: bool = True,
+        **template_options: Any,
+    ) -> list[RequestOutput]:
+        """One conversation (a list of {"role", "content"}) or many -> one RequestOutput each, in order.
+
+        The checkpoint's own chat template makes a prompt of it; see ChatTemplate.render for the options. Raises Unsupported
+        for a model without one, and what `render` and `generate` raise.
+        """
+        options = dict(tools=tools, add_generation_prompt=add_generation_prompt, **template_options)
+        texts = [self._template().render(one, **options) for one in as_conversations(messages)]
+        assert self.tokenizer is not None
+        ids = [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]  # the template wrote them
+        return self._answer(ids, one_each(params, len(ids)), texts)
 
     def __repr__(self) -> str:
         model = self.model
         return f"LLM({self.name!r}, {model.num_parameters():,} parameters, {str(model.dtype).removeprefix('torch.')} on {model.device})"
 
-    def _requests(self, prompts: Any, params: Any) -> list[tuple[str | None, list[int], SamplingParams]]:
-        many = self._as_sequence(prompts) if not isinstance(prompts, str) else [prompts]
-        if many and all(isinstance(p, int) for p in many):
-            many = [many]
-        if len(many) == 0:
-            raise InvalidValue("a call needs at least one prompt; got none; pass text or token ids.")
-        chosen = self._paired(params, len(many))
-        return [(p if isinstance(p, str) else None, self._ids(p, c), c) for p, c in zip(many, chosen, strict=True)]
+    def step(self) -> None:
+        """One step of the engine; chunks of open streams are kept until they are taken."""
+        for chunk in self.engine.step():
+            taken = self._open.get(chunk.request_id or "") if self._open else None
+            if taken is not None:
+                taken.append(chunk)
 
-    @staticmethod
-    def _paired(params: Any, count: int) -> list[SamplingParams]:
-        """One SamplingParams for each of `count` prompts."""
-        if params is None or isinstance(params, SamplingParams):
-            return [params or SamplingParams()] * count
-        chosen = params if isinstance(params, list | tuple) else [params]
-        for one in chosen:
-            if not isinstance(one, SamplingParams):
-                raise InvalidType(
-                    rule_numbers_remedy(
-                        "params must be SamplingParams", type(one).__name__, "use ml.SamplingParams(...)"
-                    )
-                )
-        if len(chosen) != count:
-            rule = "params must be one for all or one for each prompt"
-            raise InvalidValue(rule_numbers_remedy(rule, f"{len(chosen)} for {count} prompts", "pass one"))
-        return list(chosen)
+    def open_stream(self, request_id: str) -> deque[TextChunk]:
+        """Keep a request's chunks from now on, for whoever takes them."""
+        return self._open.setdefault(request_id, deque())
 
-    @staticmethod
-    def _as_sequence(value: Any) -> Sequence[Any]:
-        if isinstance(value, torch.Tensor):
-            value = value.tolist()
-        if not isinstance(value, Sequence) or isinstance(value, bytes):
-            raise InvalidType(
-                f"prompts are text, token ids, or a list of either; got {type(value).__name__}; pass a string."
-            )
-        return value
+    def close_stream(self, request_id: str, *, later: bool = False) -> None:
+        """Keep them no more, and abort the request; `later` is for a moment when the engine may be at work."""
+        if self._open.pop(request_id, None) is not None:
+            (self.engine.discard_later if later else self.engine.discard)(request_id)
 
-    def _ids(self, prompt: Any, params: SamplingParams) -> list[int]:
-        if not isinstance(prompt, str):
-            prompt = self._as_sequence(prompt)
-            if not all(isinstance(i, int) and not isinstance(i, bool) for i in prompt):
-                raise InvalidType(
-                    "token ids are whole numbers; got " + repr(prompt)[:60] + "; encode text with the tokenizer."
-                )
-        ids = self.tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
-        if not ids:
-            raise InvalidValue("a prompt needs at least one token; got an empty one; pass some text.")
-        config = self.model.config
-        wrong = [i for i in ids if not 0 <= i < config.vocab_size]
-        if wrong:
-            raise InvalidValue(
-                f"token ids lie in 0 … {config.vocab_size - 1}; got {wrong[0]}; encode with this model's own tokenizer."
-            )
-        room = config.max_position_embeddings
-        # The last token is written but never read, so it needs no position.
-        fits = room - len(ids) + 1
-        if params.max_tokens > fits:
-            remedy = f"or use max_tokens={fits}" if fits > 0 else f"to at most {room} tokens"
-            raise InvalidValue(
-                f"prompt and max_tokens must fit the model's {room} positions; got {len(ids)} + {params.max_tokens}; "
-                f"shorten the prompt {remedy}."
-            )
-        return ids
+    def _template(self) -> ChatTemplate:
+        if self.chat_template is None or self.tokenizer is None:
+            rule = "chat needs the template that a model was taught conversations with"
+            remedy = "use generate with text, or a checkpoint made for chat, or pass chat_template"
+            raise Unsupported(rule_numbers_remedy(rule, f"{self.name!r}, which has none", remedy))
+        return self.chat_template
 
-    def _finish(self, prompt: str | None, ids: list[int], chunks: list[TextChunk]) -> RequestOutput:
-        reason = chunks[-1].finish_reason
-        assert reason is not None
-        tokens = tuple(t for c in chunks for t in c.token_ids)
-        return RequestOutput(
-            prompt, tuple(ids), (CompletionOutput(0, "".join(c.text for c in chunks), tokens, reason),)
-        )
-
-    def _write(self, ids: list[int], params: SamplingParams) -> Iterator[TextChunk]:
-        """Prefill, then decode until something ends the text."""
-        seed = secrets.randbits(63) if params.seed is None else params.seed
-        ends = () if params.ignore_eos else self.model.config.eos_token_ids
-        text = _Text(self.tokenizer, params)
-        for position, token in enumerate(self._tokens(ids, params, seed), start=1):
-            reason: FinishReason | None = (
-                "stop" if token in ends else "length" if position == params.max_tokens else None
-            )
-            shown, stopped = text.push(token, last=reason is not None, silent=token in ends)
-            reason = "stop" if stopped else reason
-            yield TextChunk(shown, (token,), reason)
-            if reason is not None:
-                return
-
-    @torch.inference_mode()
-    def _prefill(self, ids: list[int], cache: ContiguousCache) -> torch.Tensor:
-        """Read the whole prompt at once, fill the cache, and score (V,) what follows its last token."""
-        hidden = self.model.hidden_states(torch.tensor([ids], device=self.model.device), cache)
-        return self.model.logits(hidden[0, -1])
-
-    def _tokens(self, ids: list[int], params: SamplingParams, seed: int) -> Iterator[int]:
-        """One token after another; the cache has room for `max_tokens`."""
-        cache = self.model.new_cache(1, len(ids) + params.max_tokens)
-        logits = self._prefill(ids, cache)
-        decode = DecodeLoop(self.model, cache)
-        for position in range(params.max_tokens):
-            noise = uniform_noise(seed, 0, position)
-            token = sample_token(logits, params.temperature, params.top_k, params.top_p, noise)
-            yield token
-            logits = decode.step(torch.tensor([[token]], device=self.model.device))[0]
+    def _answer(
+        self, prompts: Sequence[Prompt], params: Sequence[SamplingParams], texts: Sequence[str] | None = None
+    ) -> list[RequestOutput]:
+        """Write all of them; whatever interrupts, nothing of them is left in the engine."""
+        engine, answers = self.engine, []
+        read = [engine.read(prompt, chosen) for prompt, chosen in zip(prompts, params, strict=True)]
+        if texts is not None:
+            read = [one._replace(text=text) for one, text in zip(read, texts, strict=True)]
+        try:
+            for one, chosen in zip(read, params, strict=True):
+                answers.append(engine.answers.find(engine.add(one, chosen)))
+            for answer in answers:
+                while not answer.is_finished:
+                    self.step()
+            return [answer.output() for answer in answers]
+        finally:
+            for answer in answers:
+                engine.discard(answer.request_id)
 
 
-class _Text:
-    """The text so far, of which everything that could begin a stop string is held back."""
+class ChunkStream(Iterator[TextChunk]):
+    """The chunks of one request; asking for the next one steps the engine. Also a context manager that closes it."""
 
-    def __init__(self, tokenizer: Tokenizer, params: SamplingParams):
-        self.decoder, self.stops = StreamDecoder(tokenizer), params.stop
-        self.held = ""
+    def __init__(self, llm: LLM, request_id: str):
+        self.llm, self.request_id = llm, request_id
+        self._answer = llm.engine.answers.find(request_id)
+        self._chunks = llm.open_stream(request_id)
 
-    def push(self, token: int, *, last: bool, silent: bool) -> tuple[str, bool]:
-        """A token -> (text that may be shown, whether a stop string ended it). `silent` tokens have no text of their own."""
-        self.held += "" if silent else self.decoder.push(token)
-        if last:
-            self.held += self.decoder.flush()
-        cut = min((self.held.find(s) for s in self.stops if s in self.held), default=-1)
-        if cut >= 0:
-            return self.held[:cut], True
-        keep = (
-            0
-            if last
-            else max((n for s in self.stops for n in range(1, len(s)) if self.held.endswith(s[:n])), default=0)
-        )
-        shown, self.held = self.held[: len(self.held) - keep], self.held[len(self.held) - keep :]
-        return shown, False
+    def __next__(self) -> TextChunk:
+        while not self._chunks:
+            if self._answer.is_finished:
+                self.close()
+                raise StopIteration
+            self.llm.step()
+        return self._chunks.popleft()
+
+    def close(self) -> None:
+        """Abort what is still to be written; nothing happens the second time."""
+        self.llm.close_stream(self.request_id)
+        self._chunks.clear()
+
+    def __enter__(self) -> ChunkStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # May be called in the middle of a step, by the collector of garbage: so not before the next one.
+        if hasattr(self, "_chunks"):
+            self.llm.close_stream(self.request_id, later=True)

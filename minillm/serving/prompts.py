@@ -6,7 +6,7 @@ A prompt is text or token ids; a call takes one or a list of either, and one set
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +17,13 @@ from minillm.model.tokenizer import Tokenizer
 from minillm.serving.sampling_params import SamplingParams
 
 Prompt = str | Sequence[int]
+
+
+class ReadPrompt(NamedTuple):
+    """A prompt's text, if it was one, and its token ids, checked."""
+
+    text: str | None
+    token_ids: list[int]
 
 
 def as_prompts(prompts: Any) -> list[Prompt]:
