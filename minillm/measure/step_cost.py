@@ -33,12 +33,15 @@ class StepWork(NamedTuple):
 
     @classmethod
     def of(cls, shares: Iterable[tuple[int, int]], rows: int, padding: int = 0) -> StepWork:
-        """Each text's (start, new tokens), how many rows are scored, and rows of padding, each a text of a token -> the work."""
+        """Each text's (start, new tokens), how many rows are scored, and tokens of padding -> the work.
+
+        Padding goes through every matrix like a token; that it attends to anything is not counted.
+        """
         tokens = texts = keys = pairs = 0
         for start, count in shares:
             tokens, texts, keys = tokens + count, texts + 1, keys + start + count
             pairs += count * start + count * (count + 1) // 2
-        return cls(tokens + padding, rows + padding, texts + padding, keys, pairs)
+        return cls(tokens + padding, rows, texts, keys, pairs)
 
 
 PARTS = (

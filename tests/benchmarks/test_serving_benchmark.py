@@ -11,11 +11,17 @@ from minillm.model import Decoder, ModelConfig
 SMALL = ModelConfig(61, 32, 48, 2, 4, 2, 8, max_position_embeddings=1024)
 
 
-@pytest.fixture
-def steps(repository, monkeypatch):
-    spec = importlib.util.spec_from_file_location("steps_benchmark", repository / "benchmarks" / "serving" / "steps.py")
+def load(repository, name):
+    path = repository / "benchmarks" / "serving" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"serving_{name}_benchmark", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def steps(repository, monkeypatch):
+    module = load(repository, "steps")
     monkeypatch.setattr(module, "LLAMA", SMALL)
     return module
 
@@ -55,3 +61,18 @@ def test_a_row_a_step_with_its_work(steps, monkeypatch):
     assert {work_of(row) for row in rows} == {StepWork.of(shares, len(shares)) for shares in grid}
     assert {(row.operator, row.options["threads"], row.options["model"]) for row in rows} == {(OPERATOR, 1, "llama 0M")}
     assert "ms" in steps.in_words(rows[0])
+
+
+def test_a_row_for_each_crowd_and_nobody_leaves_while_it_is_timed(repository, monkeypatch):
+    scheduling = load(repository, "scheduling")
+    monkeypatch.setattr(scheduling, "WAITING", (0, 30))
+    monkeypatch.setattr(scheduling, "RUNNING", 8)
+    rows = scheduling.scheduling_steps(quick=True)
+    assert [row.options["waiting"] for row in rows] == [0, 30] and {row.runs for row in rows} == {50}
+    assert "8 running, 30 waiting" in scheduling.in_words(rows[1])
+    crowd = scheduling.crowded(30)
+    written = [request.num_output_tokens for request in crowd.running]
+    assert scheduling.one_step(crowd) > 0
+    assert (crowd.num_running, crowd.num_waiting) == (8, 30)
+    assert [request.num_output_tokens for request in crowd.running] == [count + 1 for count in written]
+    assert scheduling.OUTPUT > 400 + 1, "a text would end while steps are timed"

@@ -46,7 +46,7 @@ def test_work_is_counted_pair_by_pair():
     work = StepWork.of(shares, rows=2)
     pairs = sum(position + 1 for start, count in shares for position in range(start, start + count))
     assert work == (10, 2, 3, 5 + 11 + 7, pairs)
-    assert StepWork.of(shares, rows=2, padding=3) == (13, 5, 6, 23, pairs)
+    assert StepWork.of(shares, rows=2, padding=3) == (13, 2, 3, 23, pairs)
     assert StepWork.of([], rows=0) == (0, 0, 0, 0, 0)
 
 
