@@ -1,10 +1,17 @@
-"""Choosing the next token: sampling now; beams and speculation join it in later lessons."""
+"""Choosing the next token: sampling, beams and speculation."""
 
 from minillm._doors import open_door
 
 __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
+        "Beam": "minillm.decoding.beam",
+        "BeamRules": "minillm.decoding.beam",
+        "BeamState": "minillm.decoding.beam",
+        "Hypothesis": "minillm.decoding.beam",
+        "advance": "minillm.decoding.beam",
+        "best_continuations": "minillm.decoding.beam",
+        "search_beams": "minillm.decoding.beam",
         "Choice": "minillm.decoding.sampling",
         "TokenCounts": "minillm.decoding.penalties",
         "UnusableScores": "minillm.decoding.sampling",

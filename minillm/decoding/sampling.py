@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minillm.decoding.penalties import TokenCounts, forbid, has_penalties, penalise
-from minillm.decoding.support import Rule, candidates, kth_best, packed, probabilities, whole
+from minillm.decoding.support import Rule, best_ids, candidates, probabilities, whole
 from minillm.errors import InvalidValue, rule_numbers_remedy
 
 # Rows of so many scores are drawn together: few calls for small vocabularies, and for large ones memory that stays near.
@@ -84,10 +84,7 @@ def token_logprobs(logits: Tensor, chosen: Sequence[int], k: int) -> list[dict[i
     ids = torch.tensor(list(chosen), device=logits.device)[:, None]
     k = min(k, logits.shape[-1])
     if k:
-        possible, is_possible = packed(logprobs >= kth_best(logprobs, [k] * len(logits)))
-        values = logprobs.gather(-1, possible).masked_fill_(~is_possible, -torch.inf)
-        order = values.sort(dim=-1, descending=True, stable=True).indices[:, :k]
-        ids = torch.cat((possible.gather(-1, order), ids), dim=-1)
+        ids = torch.cat((best_ids(logprobs, k), ids), dim=-1)
     values = logprobs.gather(-1, ids)
     return [dict(zip(*row, strict=True)) for row in zip(ids.tolist(), values.tolist(), strict=True)]
 

@@ -78,6 +78,21 @@ def accept_same_noise(draft_ids: Sequence[int], chosen: Sequence[int]) -> list[i
     return list(chosen[: kept + 1])
 
 
+def likely_choices(probabilities: Tensor, noises: Sequence[float], blur: float) -> list[int]:
+    """probabilities (B, V) of a draft and the target's noises (B) -> the tokens that the target, being similar, may well draw.
+
+    At noise u the target takes the token whose stretch of its cumulative distribution holds u. The draft's stretches lie
+    elsewhere by all that the two disagree about on the way there, so u is blurred: spread by a logistic of scale
+    2 · blur · √(u (1 − u)), widest in the middle, for both distributions begin at 0 and end at 1. The stretch that catches most
+    of it is guessed. Little blur gives what the draft would draw itself, much gives its best token. Blurs lie above 0.
+    """
+    u = torch.tensor(noises, dtype=probabilities.dtype, device=probabilities.device)[:, None]
+    scale = (2 * blur * (u * (1 - u)).sqrt()).clamp(min=blur / 100)
+    ends = ((probabilities.cumsum(dim=-1) - u) / scale).sigmoid()
+    caught = ends.diff(dim=-1, prepend=(-u / scale).sigmoid())
+    return caught.argmax(dim=-1).tolist()
+
+
 def rejection_sample(
     target_probs: Tensor, draft_probs: Tensor, draft_ids: Sequence[int], noises: Sequence[float]
 ) -> list[int]:

@@ -97,6 +97,13 @@ def kth_best(scores: Tensor, ks: Sequence[int | None]) -> Tensor:
     return floors.masked_fill_(torch.tensor([[k == V] for k in wanted], device=scores.device), -torch.inf)
 
 
+def best_ids(scores: Tensor, k: int) -> Tensor:
+    """scores (R, V) -> (R, k) int64, the k best of each row, the best first and the lowest id among equals; k at most V."""
+    possible, is_possible = packed(scores >= kth_best(scores, [k] * len(scores)))
+    values = scores.gather(-1, possible).masked_fill_(~is_possible, -torch.inf)
+    return possible.gather(-1, values.sort(dim=-1, descending=True, stable=True).indices[:, :k])
+
+
 def packed(chosen: Tensor) -> tuple[Tensor, Tensor]:
     """chosen (R, V) bool -> ids (R, K) of each row's chosen columns in order, and which entries are real."""
     rows, columns = chosen.nonzero(as_tuple=True)

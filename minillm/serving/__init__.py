@@ -6,9 +6,11 @@ __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
         "Arrival": "minillm.serving.workload",
+        "beam_search": "minillm.serving.beams",
+        "BeamSearch": "minillm.serving.beams",
         "bursty": "minillm.serving.workload",
         "CompletionOutput": "minillm.serving.outputs",
-        "DraftModelProposer": "minillm.serving.drafts",
+        "DraftModelProposer": "minillm.serving.draft_model",
         "DynamicBatcher": "minillm.serving.dynamic_batcher",
         "DynamicBatcherConfig": "minillm.serving.batcher_config",
         "EngineMetrics": "minillm.serving.metrics",

@@ -34,7 +34,7 @@ def describe(part, name):
 
 
 def house_with(part, mutant=None):
-    """-> every public name of the part's files, the mutant's among them broken."""
+    """-> every public name of the part's files and the files themselves, the mutant's among them broken."""
     shown = {}
     with patch.dict(sys.modules):
         for stem in MODULES[part]:
@@ -48,6 +48,7 @@ def house_with(part, mutant=None):
             sys.modules[module.__name__] = module
             exec(compile(text, f"broken {path.name}", "exec"), module.__dict__)
             shown |= {name: value for name, value in module.__dict__.items() if not name.startswith("_")}
+            shown[path.stem] = module
     return SimpleNamespace(**shown)
 
 
