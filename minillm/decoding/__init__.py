@@ -22,6 +22,7 @@ __getattr__, __dir__, __all__ = open_door(
         "uniform_noise": "minillm.decoding.sampling",
         "accept_same_noise": "minillm.decoding.speculative",
         "expected_tokens": "minillm.decoding.speculative",
+        "likely_choices": "minillm.decoding.speculative",
         "ngram_proposal": "minillm.decoding.speculative",
         "NgramIndex": "minillm.decoding.speculative",
         "pass_cost": "minillm.decoding.speculative",

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import torch
 
 from minillm.decoding import ngram_proposal, sample_token, uniform_noise
-from minillm.decoding.sampling import Choice
+from minillm.decoding.sampling import Choice, choose_tokens
 from minillm.errors import InvalidType, InvalidValue, MinillmError
 from minillm.model import Decoder, ModelConfig
 from minillm.model.initial import initialise
@@ -156,18 +156,20 @@ def a_draft_that_sees_less_far_is_silent_there(drafts):
     assert said(made, [one], 4) == [[]]
 
 
+def params(**other):
+    plain = dict(temperature=1.0, top_k=None, top_p=1.0, min_p=0.0)
+    return SimpleNamespace(**plain | dict(repetition_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0) | other)
+
+
+def noisy(one, guessed):
+    return Choice(params(), uniform_noise(7, 0, one.num_output_tokens + len(guessed)))
+
+
 def guesses_are_drawn_with_the_noise_of_their_place(drafts):
-    params = SimpleNamespace(
-        temperature=1.0, top_k=None, top_p=1.0, min_p=0.0, repetition_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0
-    )  # fmt: skip
-
-    def choice_of(one, guessed):
-        return Choice(params, uniform_noise(7, 0, one.num_output_tokens + len(guessed)))
-
-    rng, made = random.Random(6), proposer(drafts)
+    rng, made = random.Random(6), proposer(drafts, blur=0)
     live = [request("a", rng, 5), request("b", rng, 9)]
     for _ in range(4):
-        for one, proposal in zip(live, said(made, live, 3, choice_of), strict=True):
+        for one, proposal in zip(live, said(made, live, 3, noisy), strict=True):
             text, want = list(one.token_ids), []
             for i in range(3):
                 noise = uniform_noise(7, 0, one.num_output_tokens + i)
@@ -176,14 +178,37 @@ def guesses_are_drawn_with_the_noise_of_their_place(drafts):
             write(rng, one, proposal)
 
 
+def each_row_is_guessed_by_its_own_rule(drafts):
+    logits = torch.randn(6, V, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    options = [
+        params(),
+        params(temperature=0),
+        params(top_k=2),
+        params(presence_penalty=2.0),
+        params(top_k=1),
+        params(),
+    ]
+    choices = [Choice(p, 0.1 + 0.15 * row, (1, 2), (3, 4)) for row, p in enumerate(options)]
+    logits[2] = torch.tensor([0.0] * 3 + [0.2, 0.0, 0.1] + [0.0] * 11)
+    choices[2] = choices[2]._replace(noise=0.5)
+    choices[5] = choices[5]._replace(banned=set(range(V)) - {9})
+    together = drafts.guesses(logits, choices, 0.15)
+    assert together == [drafts.guesses(logits[i : i + 1], choices[i : i + 1], 0.15)[0] for i in range(6)]
+    exact = choose_tokens(logits, choices)
+    assert [together[row] for row in (1, 3, 4, 5)] == [exact[row] for row in (1, 3, 4, 5)] and together[5] == 9
+    assert together[2] in logits[2].topk(2).indices
+    assert drafts.guesses(logits, choices, 0.0) == exact
+    for row in (0, 2):
+        assert drafts.guesses(logits[row : row + 1], choices[row : row + 1], 1e-4)[0] == exact[row]
+        assert drafts.guesses(logits[row : row + 1], choices[row : row + 1], 100.0)[0] == int(logits[row].argmax())
+
+
 def broken_scores_are_no_error(drafts):
     broken = small_model()
     broken.embed_tokens.weight.data.fill_(float("nan"))
-    made, one = drafts.DraftModelProposer(broken, 8, block_size=4), request("a", random.Random(7), 5)
-    params = SimpleNamespace(
-        temperature=1.0, top_k=None, top_p=1.0, min_p=0.0, repetition_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0
-    )  # fmt: skip
-    for choice_of in (None, lambda one, guessed: Choice(params, 0.5)):
+    one = request("a", random.Random(7), 5)
+    for blur, choice_of in ((0, None), (0, noisy), (0.15, noisy)):
+        made = drafts.DraftModelProposer(broken, 8, block_size=4, blur=blur)
         assert all(0 <= token < V for token in said(made, [one], 3, choice_of)[0])
 
 
@@ -224,7 +249,7 @@ def engines_get_what_they_name(drafts):
     refused(InvalidValue, lambda: make("drafts"))
     refused(InvalidValue, lambda: make("draft"))  # another vocabulary
     refused(InvalidType, lambda: make(4))
-    for bad in (dict(k=0), dict(num_blocks=0), dict(max_num_batched_tokens=0)):
+    for bad in (dict(k=0), dict(num_blocks=0), dict(max_num_batched_tokens=0), dict(blur=-1), dict(blur=None)):
         refused(InvalidValue, lambda bad=bad: drafts.DraftModelProposer(MODEL, **{"num_blocks": 4, **bad}))
     refused(InvalidType, lambda: drafts.DraftModelProposer("tiny-draft", 4))
     refused(InvalidValue, lambda: drafts.NgramProposer(0))

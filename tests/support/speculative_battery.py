@@ -61,7 +61,7 @@ def an_index_that_grew_proposes_as_a_new_one(rules):
 
 def a_token_costs_the_same_in_a_long_text(rules):
     costs = []
-    for length in (100, 1000):
+    for length in (50, 300):
         rng = random.Random(2)
         index = rules.NgramIndex(3, 1)
         index.extend([CountedToken(rng.randrange(2)) for _ in range(length)])
@@ -174,6 +174,39 @@ def samplers_refuse_what_does_not_fit(rules):
         (P, Q, [0, 1], [0.0, 0.0, 0.0]),
     ):
         _refused(InvalidValue, lambda bad=bad: rules.rejection_sample(*bad))
+
+
+def blurred_guesses_lie_between_the_draw_and_the_best(rules):
+    rng = random.Random(7)
+    noises = [rng.random() for _ in range(200)] + [0.0, 1 - 2**-53]
+    odds = torch.rand(len(noises), 9, generator=torch.Generator().manual_seed(7), dtype=torch.float64) ** 3
+    odds[:, 4] = 0
+    odds /= odds.sum(dim=-1, keepdim=True)
+    sharp = rules.likely_choices(odds, noises, 1e-6)
+    drawn = [rules.draw(row, noise) for row, noise in zip(odds, noises, strict=True)]
+    assert sharp[:200] == drawn[:200] and sharp[-2:] == drawn[-2:]
+    assert rules.likely_choices(odds, noises, 1e3) == odds.argmax(dim=-1).tolist()
+    middle = rules.likely_choices(odds, noises, 0.15)
+    assert middle != sharp and middle != odds.argmax(dim=-1).tolist()
+    assert middle == [rules.likely_choices(odds[i : i + 1], noises[i : i + 1], 0.15)[0] for i in range(len(noises))]
+    certain = torch.eye(9)[[4] * 3]
+    assert rules.likely_choices(certain, [0.0, 0.5, 0.99], 0.15) == [4] * 3
+
+
+def similar_targets_draw_the_blurred_guess_more_often(rules):
+    """Targets are drafts with their log-probabilities shaken; at this distance both the draw and the best token do worse."""
+    shaken = torch.Generator().manual_seed(8)
+    q = (2.5 * torch.randn(1500, 40, generator=shaken)).softmax(-1)
+    p = (q.log() + 1.2 * torch.randn(q.shape, generator=shaken)).softmax(-1)
+    noises = torch.rand(len(q), generator=shaken).tolist()
+    target = [rules.draw(row, noise) for row, noise in zip(p, noises, strict=True)]
+
+    def right(guesses):
+        return sum(a == b for a, b in zip(guesses, target, strict=True)) / len(target)
+
+    blurred, drawn = (right(rules.likely_choices(q, noises, blur)) for blur in (0.15, 1e-4))
+    best = right(q.argmax(dim=-1).tolist())
+    assert blurred > max(drawn, best) + 0.02, (blurred, drawn, best)
 
 
 def the_ends_of_the_noise_draw_only_what_has_weight(rules):

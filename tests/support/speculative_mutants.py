@@ -6,7 +6,7 @@ The text must stand in the file exactly once, so a mutant never goes stale unsee
 import importlib.util
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 ROOT = Path(__file__).parents[2]
@@ -26,16 +26,21 @@ def describe(part, name):
     return module
 
 
-def broken_module(mutant):
-    """-> the mutant's file as a module of its own, its wrong line in it."""
-    path = ROOT / mutant.FILE
-    text = path.read_text(encoding="utf-8")
-    found = text.count(mutant.OLD)
-    assert found == 1, f"the text to replace stands {found} times in {mutant.FILE}"
-    module = ModuleType(f"broken_{path.stem}")
-    with patch.dict(sys.modules, {module.__name__: module}):  # a dataclass asks for its own module
-        exec(compile(text.replace(mutant.OLD, mutant.NEW), f"broken {path.name}", "exec"), module.__dict__)
-    return module
+def broken_module(mutant, others=()):
+    """-> the mutant's file as a module, its wrong line in it, and then the names of `others`, which import it."""
+    loaded = {}
+    with patch.dict(sys.modules):
+        for file in dict.fromkeys((mutant.FILE, *others)):
+            text = (ROOT / file).read_text(encoding="utf-8")
+            if file == mutant.FILE:
+                found = text.count(mutant.OLD)
+                assert found == 1, f"the text to replace stands {found} times in {mutant.FILE}"
+                text = text.replace(mutant.OLD, mutant.NEW)
+            module = ModuleType(file.removesuffix(".py").replace("/", "."))
+            sys.modules[module.__name__] = module
+            exec(compile(text, f"broken {file}", "exec"), module.__dict__)
+            loaded |= module.__dict__
+    return SimpleNamespace(**loaded)
 
 
 def complaint(check, subject):

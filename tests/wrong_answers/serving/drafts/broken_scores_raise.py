@@ -1,6 +1,6 @@
 """NaN scores stop the engine."""
 
-FILE = "minillm/serving/drafts.py"
-OLD = "choose_tokens(logits.nan_to_num(), "
-NEW = "choose_tokens(logits, "
+FILE = "minillm/serving/draft_model.py"
+OLD = "guesses(logits.nan_to_num(), "
+NEW = "guesses(logits, "
 CAUGHT_BY = ("broken_scores_are_no_error",)
