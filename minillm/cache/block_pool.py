@@ -123,6 +123,10 @@ class BlockPool:
         self._require_blocks((block,))
         return self._ref_counts[block]
 
+    def is_private(self, block: int) -> bool:
+        """Whether a block of this pool has one reference and no key, so that its holder may write to it. Trusts its input."""
+        return self._ref_counts[block] == 1 and block not in self._key_of
+
     def keep(self, block: int, key: Hashable) -> None:
         """Let a block in use be found by `key`, also when it is free again, until it is handed out or forgotten.
 

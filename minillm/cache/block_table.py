@@ -56,6 +56,17 @@ class BlockTable:
         self.length += count
         return copies
 
+    def append_in_place(self, count: int) -> bool:
+        """Make room for `count` more tokens, 1 or more, if the last block has it and is this text's alone -> whether it had.
+
+        Then nothing is taken, copied or forgotten: what almost every decode step needs, at the price of a comparison.
+        """
+        size = self.pool.block_size
+        if count > -self.length % size or not self.pool.is_private(self.block_ids[-1]):
+            return False
+        self.length += count
+        return True
+
     def truncate(self, length: int) -> None:
         """Forget every token from position `length` on and give back the blocks that held nothing else."""
         self._require_live()

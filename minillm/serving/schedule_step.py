@@ -10,6 +10,7 @@ from bisect import insort
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from minillm.cache.block_table import BlockTable
 from minillm.serving.request import Request
 from minillm.serving.scheduler_output import SchedulerOutput, Share
 
@@ -70,22 +71,30 @@ class ScheduleStep:
         self.num_padding_tokens = self.scheduler.num_rows * longest - sum(share.num_tokens for share in self.shares)
 
     def _serve(self, request: Request, most: int) -> None:
-        table, start = request.table, request.num_computed_tokens
+        table = request.table
         assert table is not None
-        known = len(request.token_ids) - start
-        count = self._cut(known, most)
-        drafts = self._drafts(request, most - count) if count == known and request.draft_token_ids else 0
-        if drafts and table.blocks_needed(count + drafts) > self.pool.num_free:
-            drafts = self._drafts_without_cost(request, count, drafts)
-        if count <= 0 or not self._make_room(request, count + drafts):
-            return
-        self._give(request, count, drafts)
+        known = len(request.token_ids) - request.num_computed_tokens
+        count, drafts = self._cut(known, most), 0
+        if count == known and request.draft_token_ids:
+            drafts = self._drafts(request, most - count)
+        if count > 0:
+            if table.append_in_place(count + drafts):
+                self._give(request, count, drafts)
+            else:
+                self._serve_blocks(request, table, count, drafts)
+
+    def _serve_blocks(self, request: Request, table: BlockTable, count: int, drafts: int) -> None:
+        """A share that needs blocks: first the free ones, then those of whoever is last. No block is taken for a guess."""
+        while drafts and table.blocks_needed(count + drafts) > self.pool.num_free:
+            drafts -= 1
+        if self._make_room(request, table, count + drafts):
+            self.copies += table.append(count + drafts)
+            self._give(request, count, drafts)
 
     def _give(self, request: Request, count: int, drafts: int) -> None:
-        table, start = request.table, request.num_computed_tokens
-        assert table is not None
-        self.copies += table.append(count + drafts)
-        del request.draft_token_ids[drafts:]
+        start = request.num_computed_tokens
+        if request.draft_token_ids:
+            del request.draft_token_ids[drafts:]
         samples = start + count == len(request.token_ids)
         self.shares.append(Share(request, start, count + drafts, drafts, samples))
         self._served.add(request.request_id)
@@ -103,17 +112,9 @@ class ScheduleStep:
         left = request.max_tokens - request.num_output_tokens - 1
         return max(0, min(len(request.draft_token_ids), most, left))
 
-    def _drafts_without_cost(self, request: Request, count: int, drafts: int) -> int:
-        """As many drafts as the free blocks hold: nobody loses a block for a guess."""
-        assert request.table is not None
-        while drafts and request.table.blocks_needed(count + drafts) > self.pool.num_free:
-            drafts -= 1
-        return drafts
-
-    def _make_room(self, request: Request, count: int) -> bool:
+    def _make_room(self, request: Request, table: BlockTable, count: int) -> bool:
         """Take blocks from the last that are not served yet until `count` more tokens fit -> whether they do."""
-        assert request.table is not None
-        while request.table.blocks_needed(count) > self.pool.num_free:
+        while table.blocks_needed(count) > self.pool.num_free:
             self._blocks_lack = True
             victim = next(r for r in reversed(self.running) if r.request_id not in self._served)
             if victim is request and request is not self.running[-1]:
@@ -151,6 +152,8 @@ class ScheduleStep:
         insort(self.running, request, key=self.waiting.key)
         self.admitted.append(request.request_id)
         request.draft_token_ids = []
+        assert request.table is not None
+        self.copies += request.table.append(count)
         self._give(request, count, 0)
         return True
 
