@@ -29,6 +29,7 @@ class TokenCounts:
         self._followed: list[int] = []
         for token in dict.fromkeys(prompt_token_ids):
             self._find(token)
+        self._num_in_prompt = len(self._place)
 
     def follow(self, output_token_ids: Sequence[int]) -> TokenCounts:
         """Count this text's output -> self. It may since have grown, or been cut back and written on.
@@ -48,12 +49,19 @@ class TokenCounts:
     @property
     def ids(self) -> Tensor:
         """(U,) int64: every token of prompt and output, each once."""
-        return torch.from_numpy(self._ids[: len(self._place)])
+        return torch.from_numpy(self._ids[: len(self._place)][self._is_used])
 
     @property
     def in_output(self) -> Tensor:
         """(U,) int64: how often each came in the output."""
-        return torch.from_numpy(self._in_output[: len(self._place)])
+        return torch.from_numpy(self._in_output[: len(self._place)][self._is_used])
+
+    @property
+    def _is_used(self) -> np.ndarray:
+        """A token that was counted back keeps its place in the list, and is no token of the text."""
+        used = self._in_output[: len(self._place)] > 0
+        used[: self._num_in_prompt] = True
+        return used
 
     def _agree(self, output_token_ids: Sequence[int]) -> int:
         """How many tokens at the beginning of both texts are the same."""
