@@ -22,7 +22,7 @@ from minillm.serving.answers import Answers
 from minillm.serving.drafts import Proposer, as_proposer
 from minillm.serving.engine_options import engine_cache, scheduler_config
 from minillm.serving.metrics import EngineMetrics
-from minillm.serving.outputs import RequestOutput, TextChunk
+from minillm.serving.outputs import FinishReason, RequestOutput, TextChunk
 from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
@@ -33,11 +33,11 @@ from minillm.serving.worker import Outcome, Worker
 
 
 class Written(NamedTuple):
-    """What a step wrote: chunks in the order of the pass, tokens by text, and the texts that ended."""
+    """What a step wrote: chunks in the order of the pass, tokens by text, and why texts ended."""
 
     chunks: list[TextChunk]
     tokens: dict[str, tuple[int, ...]]
-    ended: list[str]
+    ended: dict[str, FinishReason]
 
 
 class LLMEngine:
@@ -222,7 +222,7 @@ class LLMEngine:
     def _write(self, output: SchedulerOutput, outcome: Outcome) -> Written:
         """What was chosen becomes text."""
         texts, failed = self.answers.texts, outcome.failed
-        written = Written([], {}, [])
+        written = Written([], {}, {})
         for name, chosen in outcome.chosen.items():
             try:
                 chunk = texts[name].write(*chosen)
@@ -232,15 +232,17 @@ class LLMEngine:
             written.chunks.append(chunk)
             written.tokens[name] = chunk.token_ids
             if chunk.finish_reason is not None:
-                written.ended.append(name)
+                written.ended[name] = chunk.finish_reason
         for name, why in failed.items():
             self.scheduler.finish(name, "error")
             written.chunks.append(texts[name].fail(why))
-            written.ended.append(name)
+            written.ended[name] = "error"
         self.scheduler.update(output, written.tokens)
-        for name in written.ended:
-            if not texts[name].request.is_finished:  # by a stop string: the scheduler knows tokens only
-                self.scheduler.finish(name, "stop")
+        for name, reason in written.ended.items():
+            request = texts[name].request
+            if not request.is_finished:  # by a stop string: the scheduler knows tokens only
+                self.scheduler.finish(name, reason)
+            request.finish_reason = reason  # which may be complete with the last token that was allowed
         return written
 
     def _forget(self, preempted: Iterable[str], ended: Iterable[str]) -> None:
