@@ -1,0 +1,113 @@
+"""Installing and running, as `peers.py` is told to."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cast import cases
+from checkpoints import checkpoint
+from contest import Case, Contestant, Result, run_case
+from environments import PEERS, chosen_peers, install, problem_with, python_of
+from judge import references
+from report import OURS, rows, table
+from worker_process import WorkerFailed, WorkerProcess
+
+from minillm.errors import MinillmError
+from minillm.measure import Measurement, Untimed
+from minillm.measure.hardware import measure_this_machine
+from minillm.measure.run import RECORDS, record_run, writable_folder, write_record
+
+HERE = Path(__file__).parent
+QUIET = 0.7  # a load average above this is somebody else's work
+
+
+def main(description: str, arguments: Sequence[str] | None = None) -> int:
+    """Install or run; 0 unless something that was asked for could not be done at all."""
+    chosen = _parser(description).parse_args(arguments)
+    try:
+        chosen.folder.mkdir(parents=True, exist_ok=True)
+        return chosen.do(chosen)
+    except MinillmError as problem:
+        print(f"peers: {problem}", file=sys.stderr)
+        return 2
+
+
+def _install(chosen: argparse.Namespace) -> int:
+    said = install(chosen.folder, chosen.peers)
+    print("\n".join(said))
+    return int(any("could not" in line or "does not import" in line for line in said))
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    chosen_peers(chosen.peers)
+    if not chosen.no_record:
+        writable_folder(chosen.out)
+    load = os.getloadavg()[0]
+    if load > QUIET and not chosen.busy:
+        print(f"the load average is {load:.2f}, above {QUIET}: shared cores lie; wait, or say --busy", file=sys.stderr)
+        return 1
+    ceilings = None if chosen.no_record else measure_this_machine("cpu")
+    absent = {name: why for name in PEERS if (why := problem_with(chosen.folder, name))}
+    for name, why in absent.items():
+        print(f"{name}: {why}", flush=True)
+    measured: list[Measurement] = []
+    missed: list[Untimed] = []
+    for case in cases(chosen.cases, chosen.peers):
+        for threads in chosen.threads:
+            found = _measure(case, chosen, threads, absent)
+            print(table(case, *found, threads), flush=True)
+            measured, missed = measured + found[0], missed + found[1]
+    if ceilings is not None and measured:
+        command = f"python benchmarks/peers/peers.py run --rounds {chosen.rounds}"
+        path = write_record(record_run(measured, ceilings, command, untimed=missed), "peers", chosen.out)
+        print(f"recorded in {path.name}")
+    return 0 if measured else 1
+
+
+def _measure(
+    case: Case, chosen: argparse.Namespace, threads: int, absent: dict[str, str]
+) -> tuple[list[Measurement], list[Untimed]]:
+    """Run a case, compare its texts, and make rows of it."""
+    folder = checkpoint(case.model, chosen.folder / "checkpoints")
+
+    def start(one: Contestant, threads: int) -> WorkerProcess:
+        if one.peer in absent:
+            raise WorkerFailed(absent[one.peer])
+        python = sys.executable if one.peer is None else python_of(chosen.folder, one.peer)
+        return WorkerProcess(python, HERE / "workers" / one.script, threads)
+
+    print(f"\n{case.name}, {threads} threads, load average {os.getloadavg()[0]:.2f}", flush=True)
+    results = run_case(case, folder, threads, chosen.rounds, start, lambda line: print(line, flush=True))
+    greedy = references(folder, case.requests, _candidates(results), chosen.folder)
+    return rows(case, results, greedy, threads)
+
+
+def _candidates(results: Sequence[Result]) -> list[list[list[int]]]:
+    """What was written in float32; ours come last, as others' words for the reference count for more."""
+    full = [r for r in results if r.texts and r.contestant.dtype == "float32"]
+    return [r.texts for r in sorted(full, key=lambda r: r.contestant.name == OURS)]
+
+
+def _parser(description: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="peers.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--folder", type=Path, default=HERE.parents[1] / ".peers", help="(default: .peers)")
+    orders = parser.add_subparsers(required=True, metavar="install|run")
+    install_ = orders.add_parser("install", help="make the environments")
+    install_.set_defaults(do=_install)
+    run_ = orders.add_parser("run", help="measure")
+    run_.set_defaults(do=_run)
+    for order in (install_, run_):
+        order.add_argument("peers", nargs="*", metavar="peer", help=f"{', '.join(PEERS)}; all by default")
+    run_.add_argument("--cases", nargs="+", default=(), choices=[case.name for case in cases()], help="(default: all)")
+    run_.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="(default: 1 and 2)")
+    run_.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
+    run_.add_argument("--busy", action="store_true", help="measure although others are at work")
+    run_.add_argument("--out", type=Path, default=RECORDS, help="folder for the record (default: with the others)")
+    run_.add_argument("--no-record", action="store_true", help="print only")
+    return parser
