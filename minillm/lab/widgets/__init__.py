@@ -6,8 +6,11 @@ __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
         "attention_map": "minillm.lab.widgets.attention_maps",
+        "batching_explorer": "minillm.lab.widgets.batch_waiting",
         "compare_kernels": "minillm.lab.widgets.kernel_lab",
+        "compare_schedules": "minillm.lab.widgets.schedule_compare",
         "decode_bytes": "minillm.lab.widgets.fetched_bytes",
+        "decoding_explorer": "minillm.lab.widgets.decoding_paths",
         "head_groups": "minillm.lab.widgets.head_grouping",
         "ir_explorer": "minillm.lab.widgets.ir_compare",
         "kv_calculator": "minillm.lab.widgets.kv_memory",
