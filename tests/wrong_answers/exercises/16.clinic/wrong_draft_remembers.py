@@ -1,0 +1,16 @@
+"""The draft's memory is never cut: it guesses for a text that nobody writes."""
+
+LAYER = "resources"
+
+
+def answer(target, draft, prompt, count, k):
+    text = list(prompt)
+    while len(text) < len(prompt) + count:
+        drafts = draft.read(text[-1:])[-1:]
+        while len(drafts) < k:
+            drafts += draft.read(drafts[-1:])
+        chosen = target.read(text[target.length :] + drafts)[-k - 1 :]
+        m = next((i for i in range(k) if drafts[i] != chosen[i]), k)
+        text += chosen[: m + 1]
+        target.cut(len(text) - 1)
+    return text[len(prompt) : len(prompt) + count]

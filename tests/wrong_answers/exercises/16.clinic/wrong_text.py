@@ -1,0 +1,10 @@
+"""Returns prompt and text."""
+
+LAYER = "values"
+
+
+def answer(target, draft, prompt, count, k):
+    text = list(prompt)
+    while len(text) < len(prompt) + count:
+        text.append(target.read(text[target.length :])[-1])
+    return text

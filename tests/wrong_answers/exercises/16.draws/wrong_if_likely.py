@@ -1,0 +1,20 @@
+"""Keeps a draft when the target gives it 0.15 or more."""
+
+LAYER = "properties"
+
+
+def draw(weights, noise):
+    mark, total = noise() * sum(weights), 0.0
+    for token, weight in enumerate(weights):
+        total += weight
+        if mark < total:
+            return token
+    return max(range(len(weights)), key=weights.__getitem__)
+
+
+def answer(p, q, drafts, noise):
+    for i, x in enumerate(drafts):
+        if p[i][x] >= 0.15:
+            continue
+        return [*drafts[:i], draw([max(0.0, a - b) for a, b in zip(p[i], q[i], strict=True)], noise)]
+    return [*drafts, draw(p[-1], noise)]

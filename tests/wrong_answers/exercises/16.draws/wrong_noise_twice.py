@@ -1,0 +1,21 @@
+"""The number that rejected a draft also draws in its place."""
+
+LAYER = "properties"
+
+
+def draw(weights, noise):
+    mark, total = noise() * sum(weights), 0.0
+    for token, weight in enumerate(weights):
+        total += weight
+        if mark < total:
+            return token
+    return max(range(len(weights)), key=weights.__getitem__)
+
+
+def answer(p, q, drafts, noise):
+    for i, x in enumerate(drafts):
+        verdict = noise()
+        if verdict * q[i][x] < p[i][x]:
+            continue
+        return [*drafts[:i], draw([max(0.0, a - b) for a, b in zip(p[i], q[i], strict=True)], lambda v=verdict: v)]
+    return [*drafts, draw(p[-1], noise)]

@@ -1,0 +1,22 @@
+"""Keeps the first place it sees."""
+
+LAYER = "values"
+
+
+class answer:
+    def __init__(self, longest):
+        self.longest, self.text, self.after = longest, [], {}
+
+    def extend(self, tokens):
+        for token in tokens:
+            end = len(self.text)
+            for n in range(1, min(self.longest, end) + 1):
+                self.after.setdefault(tuple(self.text[end - n :]), end)
+            self.text.append(token)
+
+    def propose(self, k):
+        for n in range(min(self.longest, len(self.text)), 0, -1):
+            place = self.after.get(tuple(self.text[-n:]))
+            if place is not None:
+                return self.text[place : place + k]
+        return []
