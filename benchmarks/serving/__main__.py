@@ -1,4 +1,4 @@
-"""What serving costs on this machine's processor: a step of the engine by what it computes, and deciding who is computed."""
+"""What serving costs on this machine's processor: a step by what it computes, deciding who is computed, and whole texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import scheduling
 import steps
+import throughput
 import torch
 
 from minillm.measure.hardware import measure_this_machine
@@ -29,8 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n".join(map(scheduling.in_words, decided)), flush=True)
     computed = steps.engine_steps(threads=chosen.threads, quick=chosen.quick)
     print("\n".join(map(steps.in_words, computed)), flush=True)
+    written = throughput.throughput(threads=chosen.threads, quick=chosen.quick)
+    print("\n".join(map(throughput.in_words, written)), flush=True)
     command = f"python benchmarks/serving{' --quick' * chosen.quick}"
-    record = record_run([*decided, *computed], measure_this_machine("cpu"), command)
+    record = record_run([*decided, *computed, *written], measure_this_machine("cpu"), command)
     for name, fit in recorded_step_costs([record]).items():
         print(f"{name}: {fit}")
     if not chosen.no_record:
