@@ -63,9 +63,8 @@ def in_words(row: Measurement) -> str:
     return line if row.ratio_to_torch is None else f"{line}, {row.ratio_to_torch:.2f} of {FLOOR}"
 
 
-def write_all(model: Decoder, requests: Sequence[Request]) -> list[tuple[int, ...]]:
-    """All requests at once through an engine of its own -> the tokens of each."""
-    engine = LLMEngine(model, **SETTINGS)
+def write_all(engine: LLMEngine, requests: Sequence[Request]) -> list[tuple[int, ...]]:
+    """All requests at once -> the tokens of each."""
     names = [
         engine.add_request(list(prompt), SamplingParams(temperature=0, max_tokens=count, ignore_eos=True))
         for prompt, count in requests
@@ -89,10 +88,11 @@ def require_greedy(model: Decoder, requests: Sequence[Request], texts: Sequence[
 def _contestants(work: Work, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
     model = random_decoder(CONFIGS[work.model]).to(dtype).requires_grad_(False).eval()
     multiply = linear_floor(model.config, dtype)
-    texts = write_all(model, work.requests)
+    engine = LLMEngine(model, **SETTINGS)
+    texts = write_all(engine, work.requests)
     if dtype == torch.float32:
         require_greedy(model, work.requests[::8], texts[::8])
-    return {"minillm": lambda: write_all(model, work.requests), FLOOR: lambda: multiply(work.requests)}
+    return {"minillm": lambda: write_all(engine, work.requests), FLOOR: lambda: multiply(work.requests)}
 
 
 def _race(

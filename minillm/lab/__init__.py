@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = open_door(
         "exercises": "minillm.lab.exercises:",
         "doctor": "minillm.lab.doctor",
         "compare_kernels": "minillm.lab.widgets.kernel_lab",
+        "compare_schedules": "minillm.lab.widgets.schedule_compare",
         "figures": "minillm.lab.figures:",
         "record_charts": "minillm.lab.record_charts:",
         "widgets": "minillm.lab.widgets:",

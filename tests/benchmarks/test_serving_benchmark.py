@@ -1,6 +1,7 @@
 """The serving benchmark times the steps it names: every call does the same, and chooses what the model itself would."""
 
 import importlib.util
+import itertools
 
 import pytest
 import torch
@@ -34,22 +35,21 @@ def test_the_grid_has_every_kind_of_step_and_fits_the_bundled_model(steps):
     assert all(kinds.count(kind) >= 10 for kind in ({False}, {True}, {False, True}))
 
 
-def test_every_call_is_the_same_step(steps):
+def test_every_call_is_the_same_step_and_gives_its_blocks_back(steps):
     torch.manual_seed(0)
     model = Decoder(SMALL)
-    call = steps.step_call(model, ((0, 5), (20, 1), (33, 7)))
-    assert torch.equal(call(), call())
-    prompt = steps.step_call(model, ((0, 9),))
-    ids = torch.randint(0, 61, (9,), generator=_seeded_as_the_step(model))
-    assert prompt().item() == model(ids[None])[0, -1].argmax().item()
+    cache = steps.filled_cache(model)
+    with steps.step_call(model, cache, ((0, 5), (20, 1), (33, 7))) as call:
+        assert torch.equal(call(), call()) and cache.pool.num_used > 0
+    with steps.step_call(model, cache, ((0, 9),)) as call:
+        ids = torch.randint(0, 61, (9,), generator=torch.Generator().manual_seed(0))
+        assert call().item() == model(ids[None])[0, -1].argmax().item()
+    assert cache.pool.num_used == 0
 
 
-def _seeded_as_the_step(model):
-    """The generator as the step leaves it to its tokens: the cache's keys and values are drawn first."""
-    draw, c = torch.Generator().manual_seed(0), model.config
-    for _ in range(2):
-        torch.empty(c.num_layers, 1, 16, c.num_kv_heads, c.head_dim).normal_(generator=draw)
-    return draw
+def test_blocks_are_dealt_out_in_no_order(steps):
+    blocks = steps.filled_cache(Decoder(SMALL)).pool.allocate(50)
+    assert sum(b - a == 1 for a, b in itertools.pairwise(blocks)) < 8
 
 
 def test_a_row_a_step_with_its_work(steps, monkeypatch):
