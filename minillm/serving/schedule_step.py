@@ -45,11 +45,13 @@ class ScheduleStep:
         )
 
     def serve(self, requests: Iterable[Request]) -> None:
-        """Give these running texts their shares, in this order. Each leaves a token for everyone behind it."""
+        """Give these running texts their shares, in this order. Each leaves a token for everyone behind it, if there is one."""
         line = list(requests)
-        for behind, request in zip(range(len(line) - 1, -1, -1), line, strict=True):
-            if request.status == "running":
-                self._serve(request, self.tokens_left - behind)
+        behind = len(line)
+        for request in line:
+            behind -= 1
+            if request.status == "running" and self.tokens_left:
+                self._serve(request, max(1, self.tokens_left - behind))
 
     def admit(self, *, whole: bool = False) -> None:
         """Let waiting texts in, in order, up to the first for which there is no room.
@@ -77,11 +79,10 @@ class ScheduleStep:
         count, drafts = self._cut(known, most), 0
         if count == known and request.draft_token_ids:
             drafts = self._drafts(request, most - count)
-        if count > 0:
-            if table.append_in_place(count + drafts):
-                self._give(request, count, drafts)
-            else:
-                self._serve_blocks(request, table, count, drafts)
+        if table.append_in_place(count + drafts):
+            self._give(request, count, drafts)
+        else:
+            self._serve_blocks(request, table, count, drafts)
 
     def _serve_blocks(self, request: Request, table: BlockTable, count: int, drafts: int) -> None:
         """A share that needs blocks: first the free ones, then those of whoever is last. No block is taken for a guess."""

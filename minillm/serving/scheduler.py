@@ -50,6 +50,8 @@ class Scheduler:
     ):
         if not isinstance(config, SchedulerConfig):
             raise InvalidType(rule_numbers_remedy("config must be a SchedulerConfig", repr(config), "make one"))
+        if not isinstance(pool, BlockPool):
+            raise InvalidType(rule_numbers_remedy("a scheduler needs a BlockPool", repr(pool), "pass the cache's pool"))
         self.config, self.is_checking = config, check
         self.memory = TextMemory(pool, prefix if config.enable_prefix_caching else None)
         self.requests: dict[str, Request] = {}
