@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = open_door(
         "pool_explorer": "minillm.lab.widgets.pool_steps",
         "prefix_explorer": "minillm.lab.widgets.prefix_sharing",
         "program_ids": "minillm.lab.widgets.program_map",
+        "speculation_explorer": "minillm.lab.widgets.speculation",
         "split_explorer": "minillm.lab.widgets.split_timeline",
         "tile_explorer": "minillm.lab.widgets.tile_map",
     },
