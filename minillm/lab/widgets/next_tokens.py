@@ -79,13 +79,20 @@ def _computer(model: Any, tokenizer: Any) -> Callable[[State], NextToken]:
 
 
 def rank_tokens(
-    logits: Tensor, name: Callable[[int], str], *, prompt: str, temperature: float, top_k: int, top_p: float
+    logits: Tensor,
+    name: Callable[[int], str],
+    *,
+    prompt: str,
+    temperature: float,
+    top_k: int,
+    top_p: float,
+    min_p: float = 0.0,
 ) -> NextToken:
     """logits (V,) and a way to name a token -> the table behind the bars. `top_k` 0 keeps every token."""
     from minillm.decoding import next_token_probabilities
 
     before = next_token_probabilities(logits, temperature)
-    after = next_token_probabilities(logits, temperature, top_k or None, top_p)
+    after = next_token_probabilities(logits, temperature, top_k or None, top_p, min_p)
     best = logits.argsort(descending=True, stable=True)[:NUM_SHOWN]
     kept = after[after > 0].double()
     return NextToken(
@@ -108,14 +115,16 @@ def draw_next_token(data: NextToken) -> Figure:
     fig = figures.figure(title, height=4.3)
     axes = fig.axes[0]
     shown = [a or b for a, b in zip(data.after, data.before, strict=True)]
-    figures.bars(axes, data.tokens, [100 * p for p in shown], unit="probability of being next (%)", texts=_shares(data))
+    figures.bars(
+        axes, data.tokens, [100 * p for p in shown], unit="probability of being next (%)", texts=shares_in_words(data)
+    )
     axes.set_xticks([tick for tick in axes.get_xticks() if tick <= 100])
     for bar, share in zip(axes.patches, data.after, strict=True):
         if not share:
             bar.set(facecolor=figures.PALE, edgecolor=figures.GREY, hatch="///")
     for label in axes.get_yticklabels():
         label.set_fontfamily("DejaVu Sans Mono")
-    figures.caption(fig, f"{_kept(data)}; entropy {data.entropy_bits:.2f} bits")
+    figures.caption(fig, f"{kept_in_words(data)}; entropy {data.entropy_bits:.2f} bits")
     return fig
 
 
@@ -123,14 +132,14 @@ def describe_next_token(data: NextToken) -> str:
     """The totals, then one line a token."""
     lines = [
         f"temperature {data.temperature:.2f}" + (": greedy, always the best token" if data.temperature == 0 else ""),
-        f"{_kept(data)} (mass kept); entropy {data.entropy_bits:.2f} bits",
+        f"{kept_in_words(data)} (mass kept); entropy {data.entropy_bits:.2f} bits",
     ]
     width = max(len(token) for token in data.tokens)
-    rows = zip(data.tokens, _shares(data), strict=True)
+    rows = zip(data.tokens, shares_in_words(data), strict=True)
     return "\n".join([*lines, *(f"  {token:<{width}}  {share:>6}" for token, share in rows)])
 
 
-def _shares(data: NextToken) -> list[str]:
+def shares_in_words(data: NextToken) -> list[str]:
     """Each token's chance in words: "12.3%", "cut (was 4.0%)", or "never" at temperature 0."""
     if data.temperature == 0:
         return [_percent(share) if share else "never" for share in data.after]
@@ -144,5 +153,5 @@ def _percent(share: float) -> str:
     return f"{share:.2%}" if share >= 0.0001 else "<0.01%"
 
 
-def _kept(data: NextToken) -> str:
+def kept_in_words(data: NextToken) -> str:
     return f"{data.num_kept} of {data.vocab_size} tokens kept, {data.mass_kept:.1%} of the probability"
