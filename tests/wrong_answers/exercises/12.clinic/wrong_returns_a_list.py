@@ -1,0 +1,26 @@
+"""work returns what it would yield."""
+
+LAYER = "contract"
+
+
+class answer:
+    def __init__(self, hall, budget, delay):
+        self.hall, self.budget, self.delay, self.queue = hall, budget, delay, []
+
+    def submit(self, request):
+        if request.tokens > self.budget:
+            raise ValueError(f"a request must fit the budget of {self.budget} tokens; got {request.tokens}; cut it")
+        self.queue.append(request)
+        self.hall.bell = True
+
+    def front(self):
+        batch, room = [], self.budget
+        for request in self.queue:
+            if request.tokens > room:
+                return batch, True
+            batch.append(request)
+            room -= request.tokens
+        return batch, room == 0
+
+    def work(self):
+        return [self.hall.compute(self.front()[0])]

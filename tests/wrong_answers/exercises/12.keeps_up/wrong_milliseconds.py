@@ -1,0 +1,10 @@
+"""Takes microseconds for milliseconds."""
+
+LAYER = "values"
+
+
+def answer(rate, fixed_us, row_us, most):
+    for size in range(1, most + 1):
+        if size * 1000 >= rate * (fixed_us + size * row_us):
+            return size
+    return 0

@@ -1,0 +1,8 @@
+"""Due first, then the largest preferred size."""
+
+
+def answer(waited, most, preferred, delay):
+    n = min(len(waited), most)
+    if n and waited[0] >= delay:
+        return n
+    return max([size for size in preferred if size <= n], default=0)
