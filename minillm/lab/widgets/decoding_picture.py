@@ -34,7 +34,7 @@ def draw_decoding(data: Decoding) -> Figure:
     figures.caption(
         fig,
         f"{kept_in_words(data.next_token)}. Tree: blue lives on, green has finished, hatched grey was dropped; numbers "
-        "are log-probabilities.",
+        f"are log-probabilities; best is the highest log-probability / tokens^{data.length_penalty:g}.",
     )
     return fig
 
