@@ -1,14 +1,9 @@
-"""One decode step with nothing in the way: the decoder's own weights and arithmetic, without its modules.
+"""One pass of a model over a cache: a plain decoder that does the multiplying, and a cache that is written and attended to.
 
-At batch 1 a small model's token takes longer to organise than to compute. Calling forty modules, and normalising in six
-operations where three will do, costs more than the multiplications. So the decode loop takes the weights out of the modules
-once and runs the same layer as one plain function. Nothing is copied: these are the model's tensors and the cache's memory.
+The contiguous cache's memory is used as it is, with no call in between; the paged one is asked through its batch.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,105 +11,26 @@ from torch import Tensor
 
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.paged_batch import PagedBatch
-from minillm.model.decoder import Decoder, DecoderLayer
-from minillm.model.layers import RMSNorm
-
-# Keep k, v (T, G, D) of the new tokens of a layer and attend with q (T, H, D) -> (T, H, D).
-Attend = Callable[["Layer", Tensor, Tensor, Tensor], Tensor]
+from minillm.model.decoder import Decoder
+from minillm.serving.plain_decoder import Attend, Layer, PlainDecoder, plain_decoder
 
 # Texts of different lengths are attended to one by one when a padded call would read so many bytes of keys more, for each
 # text: about what a call costs. For 32 texts of 17 to 900 tokens the record of the caches has both ways.
 WASTED_BYTES = 2**15
 
 
-class Norm(NamedTuple):
-    """An RMSNorm taken apart: weight (C,), epsilon as a tensor, and 1 / C."""
-
-    weight: Tensor
-    eps: Tensor
-    share: float
-
-
-class Linear(NamedTuple):
-    """A matrix (out, in) and its bias (out,) or None."""
-
-    weight: Tensor
-    bias: Tensor | None
-
-
-class Layer(NamedTuple):
-    """All that one layer needs for its tokens, but for the cache."""
-
-    number: int
-    window: int | None
-    input_norm: Norm
-    qkv: Linear
-    q_norm: Norm | None
-    k_norm: Norm | None
-    output: Linear
-    post_norm: Norm
-    gate_up: Linear
-    down: Linear
-
-
-class PlainDecoder:
-    """A model's weights, for running any number of tokens, each of a text of its own or not.
-
-    Equal to the modules up to rounding. Weights of 16 bits are rounded between operations, so `fits` is False for those, and
-    the modules should be called instead.
-    """
-
-    def __init__(self, model: Decoder):
-        self.layers = [_take_apart(layer) for layer in cast("list[DecoderLayer]", model.layers)]
-        self.norm = _norm(model.norm)
-        self.embedding = model.embed_tokens.weight
-        head = model.embed_tokens if model.lm_head is None else model.lm_head
-        self.head = Linear(cast("Tensor", head.weight), None)
-        self.heads = (model.config.num_heads, model.config.num_kv_heads, model.config.head_dim)
-
-    @staticmethod
-    def fits(model: Decoder) -> bool:
-        """Whether the arithmetic here gives what the modules give."""
-        return model.dtype in (torch.float32, torch.float64)
-
-    def run(self, token_ids: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
-        """token_ids (T,), cos and sin (1, D) or (T, 1, D) -> hidden states (T, C), not yet normed."""
-        H, _, D = self.heads
-        x = F.embedding(token_ids, self.embedding)
-        for layer in self.layers:
-            q, k, v = self._project(layer, x, cos, sin)
-            x = x + F.linear(attend(layer, q, k, v).reshape(-1, H * D), *layer.output)
-            gate, up = F.linear(_normalise(x, layer.post_norm), *layer.gate_up).chunk(2, dim=-1)
-            x = x + F.linear(F.silu(gate) * up, *layer.down)
-        return x
-
-    def logits(self, x: Tensor) -> Tensor:
-        """Hidden states (T, C) of `run` -> (T, V)."""
-        return F.linear(_normalise(x, self.norm), *self.head)
-
-    def _project(self, layer: Layer, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """x (T, C) -> q (T, H, D), k (T, G, D), v (T, G, D), queries and keys rotated."""
-        H, G, D = self.heads
-        qkv = F.linear(_normalise(x, layer.input_norm), *layer.qkv).view(-1, H + 2 * G, D)
-        qk = qkv.narrow(1, 0, H + G)
-        if layer.q_norm is not None and layer.k_norm is not None:
-            qk = torch.cat((_normalise(qk[:, :H], layer.q_norm), _normalise(qk[:, H:], layer.k_norm)), dim=1)
-        qk = torch.addcmul(qk * cos, qk.roll(D // 2, dims=-1), sin)
-        return qk.narrow(1, 0, H), qk.narrow(1, H, G), qkv.narrow(1, H + G, G)
-
-
 class DecodeLoop:
     """A model and a contiguous cache -> `step(token_ids)`, one new token for each text of the cache.
 
-    Equal to `model(token_ids, cache)` up to rounding. Trusts its input: the cache must have room.
+    Equal to `model(token_ids, cache)` up to rounding. Trusts its input: the cache must have room. `weights`: see PlainDecoder.
     """
 
-    def __init__(self, model: Decoder, cache: ContiguousCache):
+    def __init__(self, model: Decoder, cache: ContiguousCache, weights: str = "auto"):
         self.model, self.cache = model, cache
         self.is_plain = PlainDecoder.fits(model)
         if not self.is_plain:
             return
-        self.plain = PlainDecoder(model)
+        self.plain = plain_decoder(model, weights)
         self.cos, self.sin = model.rotary_rows(0, min(cache.max_length, model.config.max_position_embeddings))
         # Per layer (B, G, S_max, D), views of the cache.
         self.keys, self.values = cache.k.transpose(2, 3).unbind(), cache.v.transpose(2, 3).unbind()
@@ -186,12 +102,12 @@ class PagedLoop:
     """A model -> `step(token_ids, batch)`: the new tokens of many texts, in a paged cache, in one pass.
 
     Decoding, reading prompts, and any mixture. Equal to `model(token_ids, batch)` at the rows asked for, by default each
-    text's last, up to rounding. Trusts its input.
+    text's last, up to rounding. Trusts its input. `weights`: see PlainDecoder.
     """
 
-    def __init__(self, model: Decoder):
+    def __init__(self, model: Decoder, weights: str = "auto"):
         self.model = model
-        self.plain = PlainDecoder(model) if PlainDecoder.fits(model) else None
+        self.plain = plain_decoder(model, weights) if PlainDecoder.fits(model) else None
         self._read_rotary(1)
 
     @torch.inference_mode()
@@ -229,34 +145,3 @@ class PagedLoop:
 def _wanted(hidden: Tensor, batch: PagedBatch, rows: Tensor | None) -> Tensor:
     """hidden (T, C) -> (B, C), the last row of each text, or (n, C), these rows (n,)."""
     return batch.last_rows(hidden) if rows is None else hidden.index_select(0, rows)
-
-
-def _normalise(x: Tensor, norm: Norm) -> Tensor:
-    """x (..., C) -> x over its root mean square, times the weight: RMSNorm in few operations."""
-    size = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x * (norm.weight * torch.rsqrt(torch.addcmul(norm.eps, size, size, value=norm.share)))
-
-
-def _take_apart(layer: DecoderLayer) -> Layer:
-    attention, mlp = layer.attention, layer.mlp
-    return Layer(
-        number=attention.layer,
-        window=attention.window,
-        input_norm=_norm(layer.input_norm),
-        qkv=_linear(attention.qkv_proj),
-        q_norm=None if attention.q_norm is None else _norm(attention.q_norm),
-        k_norm=None if attention.k_norm is None else _norm(attention.k_norm),
-        output=_linear(attention.o_proj),
-        post_norm=_norm(layer.post_norm),
-        gate_up=_linear(mlp.gate_up_proj),
-        down=_linear(mlp.down_proj),
-    )
-
-
-def _norm(norm: RMSNorm) -> Norm:
-    weight = norm.weight
-    return Norm(weight, torch.tensor(norm.eps, dtype=weight.dtype, device=weight.device), 1 / weight.numel())
-
-
-def _linear(linear: torch.nn.Linear) -> Linear:
-    return Linear(linear.weight, linear.bias)

@@ -55,8 +55,8 @@ def test_sixteen_bit_weights_keep_the_modules_rounding():
         assert torch.equal(loop.step(ids), model(ids, caches[1])[:, 0])
 
 
-def test_no_weight_is_copied():
+def test_no_weight_is_copied_where_they_are_read_as_they_lie():
     model = decoder(BASE, torch.float32)
-    loop = DecodeLoop(model, model.new_cache(1, 8))
+    loop = DecodeLoop(model, model.new_cache(1, 8), "plain")
     assert loop.plain.layers[0].qkv.weight.data_ptr() == model.layers[0].attention.qkv_proj.weight.data_ptr()
     assert loop.plain.head.weight.data_ptr() == model.embed_tokens.weight.data_ptr()
