@@ -14,6 +14,9 @@ from torch._ops import OpOverload
 
 aten = torch.ops.aten
 
+# Products of x (…, k) with a weight that a library has packed; looked up by name, as not every torch has them.
+_WITH_PACKED_WEIGHT = {"mkldnn::_linear_pointwise", "quantized::linear_dynamic_fp16"}
+
 # torch keeps formulas for the rest, but fetching them imports Triton: only an operation with such a name is worth it.
 _IN_TORCH_REGISTRY = ("convolution", "conv2d", "attention", "scaled_mm")
 
@@ -27,6 +30,9 @@ def dot_flops(op: OpOverload, args: tuple, kwargs: dict, result: object) -> int:
     packet = op.overloadpacket
     if packet in _FORMULAS:
         return _FORMULAS[packet](*args)
+    if packet._qualified_op_name in _WITH_PACKED_WEIGHT:
+        assert isinstance(result, Tensor)
+        return 2 * args[0].numel() * result.shape[-1]
     if any(part in packet.__name__ for part in _IN_TORCH_REGISTRY):
         from torch.utils.flop_counter import flop_registry
 

@@ -79,7 +79,7 @@ def traffic_of(op: OpOverload, args: tuple, kwargs: dict, result: object) -> Tra
         return Traffic()
     if name in _SCATTERS:
         return _scatter(name, given)
-    loaded = _bytes(_tensors(given[key] for key in given if key not in _unread(op)))
+    loaded = _bytes(_tensors(given[key] for key in given if key not in _unread(op))) + _packed_bytes(given.values())
     if name in _GATHERS and fresh:
         loaded += fresh[0].numel() * fresh[0].element_size()
     return Traffic(loaded, _bytes([*fresh, *mutated]), fresh)
@@ -158,6 +158,12 @@ def _tensors(values: Iterable[object]) -> Iterator[Tensor]:
 def _bytes(tensors: Iterable[Tensor]) -> int:
     """Bytes of the distinct memory regions behind `tensors`: x and its transpose are one region."""
     return sum(dict(_region(tensor) for tensor in tensors).values())
+
+
+def _packed_bytes(values: Iterable[object]) -> int:
+    """Bytes of the weights that oneDNN has packed: no strides describe them, but all of each is read."""
+    tensors = (x for x in values if isinstance(x, Tensor) and not x.is_meta)
+    return sum(x.numel() * x.element_size() for x in tensors if x.is_mkldnn)
 
 
 def _region(tensor: Tensor) -> tuple[tuple, int]:

@@ -12,6 +12,7 @@ from torch import nn
 
 import minillm as ml
 from minillm.measure.counters import charge
+from minillm.serving.packed_linear import LAYOUTS, runs
 
 A = torch.arange(12.0).reshape(3, 4)  # 48 bytes
 B = torch.ones(4, 5)  # 80 bytes
@@ -207,6 +208,17 @@ def test_other_layouts_are_left_alone():
         A.detach().requires_grad_().detach_()
         nn.Linear(4, 5).zero_grad()
     assert c.flops == 0
+
+
+@pytest.mark.parametrize("name", [name for name in ("packed", "packed float16") if runs(name)])
+def test_a_product_with_a_packed_weight_is_a_product(name):
+    x, weight = torch.ones(5, 32), torch.ones(64, 32)
+    linear = LAYOUTS[name](weight, None)
+    with ml.count() as c:
+        linear(x)
+    assert c.flops == 2 * 5 * 32 * 64
+    inside = 0 if name == "packed float16" else weight.nbytes  # FBGEMM's weights are no tensors
+    assert (c.bytes_loaded, c.bytes_stored) == (x.nbytes + inside, 5 * 64 * 4)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
