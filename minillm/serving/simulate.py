@@ -104,7 +104,7 @@ class Simulator:
 
     def step(self) -> StepTrace | None:
         """Wait until there is work, do one step and let its time pass -> what it did; None when all is done."""
-        self._wait()
+        self.wait()
         if not self.scheduler.has_unfinished:
             return None
         start, output = self.now, self.scheduler.schedule()
@@ -145,7 +145,7 @@ class Simulator:
         for request in self._requests():
             trial.add(request)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         """Let in who has come; with nobody there, pass the time until somebody does, and until a batch may begin."""
         self._let_in()
         if not self.scheduler.has_unfinished and self._arriving:

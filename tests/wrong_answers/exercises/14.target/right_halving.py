@@ -1,0 +1,14 @@
+"""Halves the range."""
+
+
+def answer(seconds, writing, most, promised):
+    if not writing:
+        return most
+    low, high = min(writing + 1, most), most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if seconds(middle) <= promised:
+            low = middle
+        else:
+            high = middle - 1
+    return low

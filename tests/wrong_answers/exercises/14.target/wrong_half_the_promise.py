@@ -1,0 +1,16 @@
+"""Plays safe, and lets the long prompt wait twice as long."""
+
+LAYER = "values"
+
+
+def answer(seconds, writing, most, promised):
+    if not writing:
+        return most
+    low, high = min(writing + 1, most), most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if seconds(middle) <= promised / 2:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,18 @@
+"""Computes nothing when nothing is in time."""
+
+LAYER = "contract"
+
+
+def answer(seconds, writing, most, promised):
+    if not writing:
+        return most
+    if seconds(min(writing + 1, most)) > promised:
+        return 0
+    low, high = min(writing + 1, most), most
+    while low < high:
+        middle = (low + high + 1) // 2
+        if seconds(middle) <= promised:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -1,0 +1,14 @@
+"""Calls the mean gap the longest."""
+
+LAYER = "values"
+
+
+def answer(arrival, token_times):
+    n = len(token_times)
+    if n == 1:
+        return token_times[0] - arrival, None, None
+    return (
+        token_times[0] - arrival,
+        (token_times[-1] - token_times[0]) / (n - 1),
+        (token_times[-1] - token_times[0]) / (n - 1),
+    )

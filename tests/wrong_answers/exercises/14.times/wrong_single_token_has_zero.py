@@ -1,0 +1,14 @@
+"""A single token has gaps of nothing."""
+
+LAYER = "values"
+
+
+def answer(arrival, token_times):
+    n = len(token_times)
+    if n == 1:
+        return token_times[0] - arrival, 0.0, 0.0
+    return (
+        token_times[0] - arrival,
+        (token_times[-1] - token_times[0]) / (n - 1),
+        max(token_times[i + 1] - token_times[i] for i in range(n - 1)),
+    )

@@ -1,0 +1,14 @@
+"""Returns when the first token came."""
+
+LAYER = "values"
+
+
+def answer(arrival, token_times):
+    n = len(token_times)
+    if n == 1:
+        return token_times[0], None, None
+    return (
+        token_times[0],
+        (token_times[-1] - token_times[0]) / (n - 1),
+        max(token_times[i + 1] - token_times[i] for i in range(n - 1)),
+    )
