@@ -33,8 +33,8 @@ def draw_decoding(data: Decoding) -> Figure:
     _draw_tree(tree, data, rows)
     figures.caption(
         fig,
-        f"{kept_in_words(data.next_token)}. Tree: blue lives on, green has finished, hatched grey was dropped; numbers "
-        f"are log-probabilities; best is the highest log-probability / tokens^{data.length_penalty:g}.",
+        f"{kept_in_words(data.next_token)}. Tree: blue lives on, green has finished, hatched grey was dropped;\n"
+        f"numbers are log-probabilities, and best is the highest log-probability / tokens^{data.length_penalty:g}.",
     )
     return fig
 
