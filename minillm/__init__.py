@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = open_door(
         "count": "minillm.measure",
         "kernels": "minillm.kernels:",
         "lab": "minillm.lab:",
+        "AsyncLLM": "minillm.serving",
         "LLM": "minillm.serving",
         "SamplingParams": "minillm.serving",
         "RequestOutput": "minillm.serving",

@@ -5,6 +5,10 @@ from minillm._doors import open_door
 __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
+        "AsyncLLM": "minillm.serving.async_engine",
+        "EngineClosed": "minillm.serving.async_engine",
+        "LLMEngine": "minillm.serving.engine",
+        "StepTrace": "minillm.serving.trace",
         "Arrival": "minillm.serving.workload",
         "beam_search": "minillm.serving.beams",
         "BeamSearch": "minillm.serving.beams",

@@ -49,7 +49,8 @@ class AsyncLLM:
     ):
         opened = open_model(model, tokenizer, dtype=dtype, device=device)
         self.name, self.model, self.tokenizer = opened.name, opened.model, opened.tokenizer
-        self._driver = EngineDriver(LLMEngine(opened.model, opened.tokenizer, **options))
+        self.engine = LLMEngine(opened.model, opened.tokenizer, **options)
+        self._driver = EngineDriver(self.engine)
         # The thread knows only the driver, so that it ends with the last one who could ask it anything.
         self._finalizer = weakref.finalize(self, self._driver.close, drain=False)
 
@@ -192,9 +193,7 @@ class EngineDriver:
             try:
                 self._do_wishes()
                 self._hand_out(self.engine.step())
-            except (
-                Exception
-            ) as error:  # a listener's, say; what fails in the model ends one text and does not come here
+            except Exception as error:  # a listener's, say: what fails in the model ends one text only
                 self._end_all(error)
 
     def _has_work(self) -> bool:

@@ -28,7 +28,7 @@ from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
 from minillm.serving.scheduler import Scheduler
 from minillm.serving.scheduler_output import SchedulerOutput
-from minillm.serving.trace import StepTrace, TracedShare
+from minillm.serving.trace import StepTrace, trace_shares
 from minillm.serving.worker import Outcome, Worker
 
 
@@ -80,7 +80,7 @@ class LLMEngine:
         self.metrics = EngineMetrics(blocks)
         self.proposer = as_proposer(speculative, model, num_blocks=blocks, block_size=block_size)
         self.clock, self.on_step, self.num_steps, self.num_failed_proposals = clock, on_step, 0, 0
-        self._worker, self._new_seed = Worker(model, self.cache), new_seed
+        self.worker, self._new_seed = Worker(model, self.cache), new_seed
         self.answers = Answers()
         self._unwanted: list[str] = []
 
@@ -149,9 +149,9 @@ class LLMEngine:
         output = self.scheduler.schedule()
         if not output.shares:
             return []
-        shares, tables = _traced(output) if self.on_step is not None else ((), {})
+        shares, tables = trace_shares(output) if self.on_step is not None else ((), {})
         try:
-            outcome = self._worker.run(output, self.answers.texts)
+            outcome = self.worker.run(output, self.answers.texts)
         except BaseException:
             self._abort([share.request.request_id for share in output.shares])
             self.scheduler.update(output, {})
@@ -262,14 +262,3 @@ class LLMEngine:
     def _drop_unwanted(self) -> None:
         while self._unwanted:
             self.discard(self._unwanted.pop())
-
-
-def _traced(output: SchedulerOutput) -> tuple[tuple[TracedShare, ...], dict[str, tuple[int, ...]]]:
-    """The shares of a step and their block tables, as they are before it is computed."""
-    shares, tables = [], {}
-    for request, start, num_tokens, _, _ in output.shares:
-        is_decode = request.num_output_tokens > 0 and start + 1 == request.num_tokens
-        shares.append(TracedShare(request.request_id, start, num_tokens, "decode" if is_decode else "prefill"))
-        assert request.table is not None
-        tables[request.request_id] = tuple(request.table.block_ids)
-    return tuple(shares), tables

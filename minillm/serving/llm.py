@@ -7,19 +7,21 @@ that are open meanwhile are written along.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from minillm.decoding.beam import Hypothesis
 from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.model.chat import ChatTemplate, Message, as_conversations
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
+from minillm.serving.beams import beam_search
 from minillm.serving.engine import LLMEngine
 from minillm.serving.opened_model import open_model
-from minillm.serving.outputs import RequestOutput, TextChunk
+from minillm.serving.outputs import CompletionOutput, RequestOutput, TextChunk
 from minillm.serving.prompts import Prompt, as_prompts, as_sequence, one_each
 from minillm.serving.sampling_params import SamplingParams
 
@@ -86,6 +88,33 @@ class LLM:
         ids = [self.tokenizer.encode(text, add_special_tokens=False) for text in texts]  # the template wrote them
         return self._answer(ids, one_each(params, len(ids)), texts)
 
+    def beam_search(
+        self,
+        prompts: Prompt | Sequence[Prompt],
+        beam_width: int = 4,
+        max_tokens: int = 16,
+        length_penalty: float = 1.0,
+        *,
+        stop_token_ids: Iterable[int] = (),
+        ignore_eos: bool = False,
+    ) -> list[RequestOutput]:
+        """One or many prompts -> for each its `beam_width` best texts, the best first; fewer where there are no more.
+
+        A text's score is cumulative_logprob / tokens ** length_penalty. Beams share the engine's blocks while the search lasts.
+        Raises InvalidType or InvalidValue, before anything runs, and OutOfBlocks when they need more than are free.
+        """
+        params = SamplingParams(max_tokens=max_tokens, stop_token_ids=stop_token_ids, ignore_eos=ignore_eos)
+        read = [self.engine.read(prompt, params) for prompt in as_prompts(prompts)]
+        ends = (*(() if ignore_eos else self.model.config.eos_token_ids), *params.stop_token_ids)
+        rules: dict[str, Any] = dict(
+            beam_width=beam_width, max_tokens=max_tokens, length_penalty=length_penalty, stop_token_ids=ends
+        )
+        found = beam_search(self.model, self.engine.cache, [one.token_ids for one in read], **rules)
+        return [
+            RequestOutput(one.text, tuple(one.token_ids), tuple(self._beam(i, beam) for i, beam in enumerate(beams)))
+            for one, beams in zip(read, found, strict=True)
+        ]
+
     def __repr__(self) -> str:
         model = self.model
         return f"LLM({self.name!r}, {model.num_parameters():,} parameters, {str(model.dtype).removeprefix('torch.')} on {model.device})"
@@ -105,6 +134,12 @@ class LLM:
         """Keep them no more, and abort the request; `later` is for a moment when the engine may be at work."""
         if self._open.pop(request_id, None) is not None:
             (self.engine.discard_later if later else self.engine.discard)(request_id)
+
+    def _beam(self, index: int, beam: Hypothesis) -> CompletionOutput:
+        """The end token, if there is one, has no text."""
+        shown = beam.token_ids[:-1] if beam.finish_reason == "stop" else beam.token_ids
+        text = "" if self.tokenizer is None else self.tokenizer.bpe.decode(list(shown), skip_special_tokens=True)
+        return CompletionOutput(index, text, beam.token_ids, beam.finish_reason, cumulative_logprob=beam.logprob)
 
     def _template(self) -> ChatTemplate:
         if self.chat_template is None or self.tokenizer is None:

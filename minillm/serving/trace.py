@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from minillm.serving.scheduler_output import SchedulerOutput
 
 ShareKind = Literal["prefill", "decode"]
 
@@ -57,3 +60,14 @@ class StepTrace:
     def num_tokens(self) -> int:
         """Tokens computed, padding left out."""
         return sum(share.num_tokens for share in self.shares)
+
+
+def trace_shares(output: SchedulerOutput) -> tuple[tuple[TracedShare, ...], dict[str, tuple[int, ...]]]:
+    """The shares of a step and their block tables, as they are before it is computed."""
+    shares, tables = [], {}
+    for request, start, num_tokens, _, _ in output.shares:
+        is_decode = request.num_output_tokens > 0 and start + 1 == request.num_tokens
+        shares.append(TracedShare(request.request_id, start, num_tokens, "decode" if is_decode else "prefill"))
+        assert request.table is not None
+        tables[request.request_id] = tuple(request.table.block_ids)
+    return tuple(shares), tables

@@ -39,10 +39,11 @@ class Outcome(NamedTuple):
 
 
 class Worker:
-    """A model over a paged cache of its own sizes."""
+    """A model over a paged cache of its own sizes. `num_failed_passes`: how many steps had to be run text by text."""
 
     def __init__(self, model: Decoder, cache: PagedCache):
         self.model, self.cache, self.loop = model, cache, PagedLoop(model)
+        self.num_failed_passes = 0
 
     @torch.inference_mode()
     def run(self, output: SchedulerOutput, texts: Mapping[str, Text]) -> Outcome:
@@ -54,6 +55,7 @@ class Worker:
             scores = self.scores(output.shares)
             return Outcome(choose(scores, sampling, texts), {})
         except Exception:
+            self.num_failed_passes += 1
             return self._one_by_one(output.shares, texts)
 
     def scores(self, shares: Sequence[Share]) -> Tensor:

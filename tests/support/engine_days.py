@@ -70,6 +70,7 @@ class Diary:
             aborted=len(self.aborted),
             cut=sum(s.kind == "prefill" and s.num_tokens > 1 for t in self.traces for s in t.shares),
             forked=sum(len(o.outputs) - 1 for o in self.outputs),
+            accepted=sum(len(c.token_ids) > 1 for chunks in self.chunks.values() for c in chunks),
             mixed=sum(len({s.kind for s in t.shares}) == 2 for t in self.traces),
             **more,
         )
@@ -131,7 +132,7 @@ class Seer:
         name, _, index = request.request_id.partition("#")
         ask = self.day.asks[int(name)]
         tokens, _, _ = oracle(self.day.family, ask.prompt, ask.params, seed_of(ask), int(index or 0))
-        coming = list(tokens[request.num_output_tokens :]) + [1, 2, 3]
+        coming = [*tokens[request.num_output_tokens :], 1, 2, 3]
         if not self.day.guesses or self.asked % self.day.guesses == 0:
             place = self.asked % self.k
             coming[place] = (coming[place] + 1) % 61
@@ -178,6 +179,7 @@ def judge(day, diary):
     engine = diary.engine
     engine.scheduler.check()
     assert engine.cache.pool.num_used == 0 and not engine.scheduler.requests, "something is left behind"
+    assert engine.worker.num_failed_passes == 0 and engine.num_failed_proposals == 0
     assert not getattr(engine.proposer, "known", None), "the proposer was not told to forget"
     written = sum(len(one.token_ids) for out in diary.outputs for one in out.outputs)
     assert engine.metrics.generation_tokens.value == written
@@ -229,4 +231,51 @@ def judge_traces(day, diary):
             assert len(trace.block_tables[share.request_id]) == -(-(share.start + share.num_tokens) // size)
 
 
-ALL_FAMILIES = tuple(FAMILIES)
+def make_ask(choose, family):
+    """A request for one of the few prompts, so that beginnings are shared; `choose(options)` takes one of them."""
+    prompt, greedy, most = choose(PROMPTS), choose((True, False)), choose((1, 4, 10, 10))
+    said = dict(max_tokens=most, temperature=0.0 if greedy else 1.0, n=choose((1, 1, 2, 3)))
+    if not greedy:
+        said |= dict(seed=choose((None, 3)), top_p=choose((1.0, 0.9)))
+    kind = choose(("plain", "plain", "penalties", "ends", "logprobs", "stop"))
+    if kind == "penalties":
+        said |= dict(repetition_penalty=1.3, frequency_penalty=0.5)
+    if kind == "ends":
+        said |= dict(stop_token_ids=tuple(range(0, 61, 5)), min_tokens=choose(range(most + 1)))
+    if kind == "logprobs":
+        said |= dict(logprobs=choose((0, 3)))
+    if kind == "stop":
+        shown = expected(Ask(prompt, SamplingParams(**said)), family, 0)[1]
+        at = choose(range(max(1, len(shown) - 1)))
+        said |= dict(stop=(shown[at : at + 2] or "x", "never there"), min_tokens=choose((0, 0, min(2, most))))
+    abort = choose((None, None, None, 2, 5, 9))
+    return Ask(prompt, SamplingParams(**said), choose(range(7)), abort, choose((0, 1, 2)), choose((None, None, "s")))
+
+
+def make_day(choose):
+    """A day on which all that was asked for can be done, in a pool that is as small as that allows, or hardly larger."""
+    family = choose(tuple(FAMILIES))
+    asks = tuple(make_ask(choose, family) for _ in range(choose((1, 3, 4, 5, 5))))
+    longest = max(len(ask.prompt) + ask.params.max_tokens - 1 for ask in asks)
+    size = choose((1, 2, 4, 7))
+    policy = choose(("budget", "budget", "splitfuse", "prefill_first", "static"))
+    chunked = policy == "splitfuse" or choose((True, False))
+    budget = choose(range(1, 25))
+    if not chunked or policy in ("prefill_first", "static"):
+        budget = max(budget, max(len(ask.prompt) for ask in asks))
+    options = dict(
+        block_size=size,
+        num_blocks=-(-longest // size) + choose((0, 0, 1, 4, 30)),
+        max_num_batched_tokens=budget,
+        max_num_seqs=choose((1, 3, 8, 8)),
+        policy=policy,
+        memory=choose(("optimistic", "optimistic", "optimistic", "reserve")),
+        order=choose(("fcfs", "priority")),
+        enable_chunked_prefill=chunked,
+        enable_prefix_caching=choose((True, False)),
+        long_prefill_token_threshold=choose((None, None, 3)),
+    )
+    guesses = choose((None, None, 0, 2, 5))
+    if guesses is None and choose((True, False)):
+        options["speculative"] = "ngram"
+    return Day(family, asks, options, guesses)

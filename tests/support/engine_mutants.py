@@ -1,0 +1,68 @@
+"""Break the engine on purpose: one piece of one file's text replaced, and every module loaded anew around it.
+
+A mutant says which file it breaks, the text it looks for, what it puts there, and which promises of the batteries must then
+be seen to be broken. The text must stand in the file exactly once, so a mutant never goes stale unseen.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from unittest.mock import patch
+
+import engine_battery
+import face_battery
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "engine"
+# In the order in which they import one another.
+MODULES = (
+    "trace",
+    "text_stream",
+    "prompts",
+    "answer",
+    "answers",
+    "engine_options",
+    "worker",
+    "engine",
+    "llm",
+    "async_engine",
+)
+NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
+CHECKS = engine_battery.CHECKS | face_battery.CHECKS
+
+
+def describe(name):
+    """The mutant's own module: FILE, OLD, NEW, CAUGHT_BY."""
+    spec = importlib.util.spec_from_file_location(f"wrong_engine_{name}", FOLDER / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def house_with(mutant=None):
+    """-> the public names of the modules, the mutant's file among theirs broken."""
+    shown = {}
+    with patch.dict(sys.modules):
+        for stem in MODULES:
+            path = ROOT / "minillm" / "serving" / f"{stem}.py"
+            text = path.read_text(encoding="utf-8")
+            if mutant is not None and path == ROOT / mutant.FILE:
+                found = text.count(mutant.OLD)
+                assert found == 1, f"the text to replace stands {found} times in {mutant.FILE}"
+                text = text.replace(mutant.OLD, mutant.NEW)
+            module = ModuleType(f"minillm.serving.{stem}")
+            sys.modules[module.__name__] = module
+            exec(compile(text, f"broken {path.name}", "exec"), module.__dict__)
+            shown |= {name: value for name, value in vars(module).items() if not name.startswith("_")}
+    # Where a wrong line makes tasks wait for ever, they need not wait long to show it.
+    return SimpleNamespace(**shown, patience=30 if mutant is None else 1)
+
+
+def complaint(name, house):
+    """What a promise's check says about the house, or None."""
+    try:
+        CHECKS[name](house)
+    except Exception as failure:
+        return f"{type(failure).__name__}: {failure}"
+    return None

@@ -1,0 +1,6 @@
+"""A stop string complete with the last token allowed counts as length."""
+
+FILE = "minillm/serving/engine.py"
+OLD = "            request.finish_reason = reason  # which"
+NEW = "            pass  # which"
+CAUGHT_BY = ("random_days",)
