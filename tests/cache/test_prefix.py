@@ -3,7 +3,8 @@
 import pytest
 
 from minillm.cache import BlockPool, BlockTable, PrefixCache, RadixCache, prefix
-from minillm.cache.prefix import as_bytes, block_digests
+from minillm.cache.prefix import GrowingText, as_bytes, block_digests
+from minillm.errors import InvalidType, InvalidValue
 
 
 def known(cache_class, texts, block_size=2, **options):
@@ -128,3 +129,66 @@ def test_a_chat_finds_its_own_history():
         cache.insert(history, table.block_ids)
         table.free()
     assert computed == [10, 12, 10, 12]
+
+
+@pytest.mark.parametrize("kind", [PrefixCache, RadixCache])
+@pytest.mark.parametrize("salt", [None, "user"])
+def test_a_text_that_grows_is_found_like_one_that_was_there(kind, salt):
+    """Token by token, by its own digests, it is known as it would be if it were inserted whole; and it finds what it should."""
+    pool = BlockPool(64, 3)
+    cache, other = kind(pool), kind(pool_twin := BlockPool(64, 3))
+    tokens, table, twin = [], BlockTable(pool), BlockTable(pool_twin)
+    text = GrowingText(tokens, salt=salt)
+    for i in range(30):
+        tokens.append(i % 4)
+        table.append(1), twin.append(1)
+        cache.insert_growing(text, table.block_ids, len(tokens))
+        other.insert(tokens, twin.block_ids, salt=salt)
+        assert text.num_kept == len(tokens) // 3
+        for asked in (tokens, [*tokens, 9, 9, 9], tokens[::-1]):
+            hit = cache.match(asked, salt=salt)
+            assert hit == other.match(asked, salt=salt) == cache.match_growing(GrowingText(list(asked), salt=salt))
+        assert cache.match_growing(text) == table.block_ids[: (len(tokens) - 1) // 3]
+    assert cache.match(tokens, salt="another") == []
+
+
+def test_a_growing_text_hashes_each_block_once(hashed):
+    """However long it is, and however often it is looked up or loses its blocks."""
+    pool = BlockPool(600, 4)
+    cache, table, tokens = PrefixCache(pool), BlockTable(pool), list(range(2000))
+    text = GrowingText(tokens)
+    assert cache.match_growing(text) == [] and len(hashed) <= 2
+    table.append(2000)
+    cache.insert_growing(text, table.block_ids, 2000)
+    assert len(hashed) == 1 + 500
+    for _ in range(4):
+        hashed.clear()
+        tokens += [7] * 4
+        table.append(4)
+        cache.insert_growing(text, table.block_ids, len(tokens))
+        assert len(hashed) == 1
+        cache.insert_growing(text, table.block_ids, len(tokens))
+    hashed.clear()
+    table.free()
+    text.num_kept = 0
+    found = cache.match_growing(text)
+    assert len(found) == 503 and hashed == []
+    cache.insert_growing(text, pool.fork(found), 503 * 4)
+    assert text.num_kept == 503 and hashed == []
+
+
+def test_only_the_blocks_that_are_certain_are_known():
+    pool = BlockPool(8, 2)
+    cache, table = PrefixCache(pool), BlockTable(pool)
+    table.append(8)
+    text = GrowingText(list(range(8)))
+    cache.insert_growing(text, table.block_ids, 5)
+    assert len(pool.snapshot().keys) == 2 and len(cache.match(range(9))) == 2
+
+
+def test_a_growing_text_needs_blocks_in_use():
+    cache = PrefixCache(BlockPool(8, 2))
+    with pytest.raises(InvalidValue, match="in use"):
+        cache.insert_growing(GrowingText([1, 2]), [3], 2)
+    with pytest.raises(InvalidType, match="salt"):
+        GrowingText([1], salt=3)

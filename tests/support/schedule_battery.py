@@ -138,6 +138,21 @@ def splitfuse_counts_what_cut_prompts_still_need(house):
 
 
 @check
+def a_prompt_behind_whom_all_are_served_keeps_its_blocks(house):
+    """Splitfuse served the newer text first; the older one's prompt lacks a block, and is left out of one step."""
+    world = World(
+        house, 4, 2, prefix=False, max_num_batched_tokens=8, policy="splitfuse", long_prefill_token_threshold=1
+    )
+    world.add([0] * 6, max_tokens=1)
+    world.step()
+    world.add([1], max_tokens=6)
+    steps = [world.step() for _ in range(5)]
+    same([shares(step) for step in steps[3:]], [[("r1", 3, 1)], [("r0", 4, 1)]])
+    same([step.preempted for step in steps[3:]], [(), ("r1",)])
+    world.run().close()
+
+
+@check
 def a_static_batch_waits_for_its_last(house):
     world = roomy(house, max_num_seqs=2, policy="static")
     for length, tokens in ((4, 1), (2, 3), (1, 1)):
@@ -304,6 +319,21 @@ def blocks_that_somebody_else_holds_are_an_error_not_a_standstill(house):
     world.close()
 
 
+@check
+def a_token_is_put_in_place_only_where_nobody_else_reads(house):
+    pool = house.BlockPool(8, 4)
+    table = house.BlockTable(pool)
+    same((table.append_in_place(1), table.append(2), table.append_in_place(1)), (False, [], True))
+    other = table.fork()
+    same((table.append_in_place(1), table.append(1)), (False, [(0, 1)]))
+    same((table.append_in_place(1), table.append(1)), (False, []))  # the block is full
+    same((table.append_in_place(4), table.append_in_place(3), table.length), (False, True, 8))
+    pool.keep(other.block_ids[0], b"known")
+    same((other.append_in_place(1), other.length, pool.key_of(0)), (False, 3, b"known"))
+    pool.forget(0)
+    same((other.append_in_place(1), other.length), (True, 4))
+
+
 # Texts that find each other.
 
 
@@ -398,9 +428,9 @@ def a_child_holds_up_nobody_while_it_waits_for_its_parent(house):
 
 @check
 def an_orphan_is_served(house):
-    """Its parent is aborted while its prompt is computed, before, and after."""
+    """Its parent is aborted before its prompt is computed, half-way, and after; the child is set aside meanwhile."""
     for steps in (0, 1, 2, 3):
-        world = roomy(house, max_num_batched_tokens=8)
+        world = roomy(house, long_prefill_token_threshold=5)
         parent = world.add([0] * 12, max_tokens=6)
         child = world.add([0] * 12, max_tokens=2, parent=parent)
         for _ in range(steps):

@@ -14,12 +14,13 @@ from types import SimpleNamespace
 
 from schedule_rules import AFTER_SCHEDULE, AFTER_UPDATE
 
-from minillm.cache import BlockPool, PrefixCache
+from minillm.cache import BlockPool, BlockTable, PrefixCache
 from minillm.serving.request import Request
 from minillm.serving.scheduler import Scheduler, SchedulerConfig
 
 OURS = SimpleNamespace(
     BlockPool=BlockPool,
+    BlockTable=BlockTable,
     PrefixCache=PrefixCache,
     Request=Request,
     Scheduler=Scheduler,

@@ -1,0 +1,9 @@
+"""Prompts are cut though that was switched off."""
+
+FILE = "minillm/serving/scheduler_config.py"
+OLD = "return self.enable_chunked_prefill and self.policy in"
+NEW = "return self.policy in"
+CAUGHT_BY = (
+    "an_uncut_prompt_waits_for_a_step_with_room",
+    "drawn_days",
+)

@@ -1,0 +1,13 @@
+"""A text that ended stays among those who run."""
+
+FILE = "minillm/serving/scheduler.py"
+OLD = """\
+                self.running.remove(request)
+"""
+NEW = """\
+                pass
+"""
+CAUGHT_BY = (
+    "a_finished_request_is_gone",
+    "random_days",
+)

@@ -1,0 +1,9 @@
+"""Higher numbers go first."""
+
+FILE = "minillm/serving/waiting_line.py"
+OLD = "(request.priority if self.by_priority else 0)"
+NEW = "(-request.priority if self.by_priority else 0)"
+CAUGHT_BY = (
+    "lower_priority_numbers_go_first",
+    "random_days",
+)
