@@ -151,8 +151,7 @@ def _attend_together(q: Tensor, pages: Pages, piece: Together, scale: float | No
     """q (n, H, D), one query a text -> (n, H, D): fetch, make what is nobody's zeros, attend."""
     piece.buffer.fetch(pages, piece.block_ids)
     if piece.blank is not None:
-        piece.buffer.k.flatten(0, 1).index_fill_(0, piece.blank, 0.0)
-        piece.buffer.v.flatten(0, 1).index_fill_(0, piece.blank, 0.0)
+        piece.buffer.slots.index_fill_(1, piece.blank, 0.0)
     return attend_rows(q, piece.keys, piece.values, piece.bias, scale)
 
 

@@ -19,10 +19,19 @@ class Pages:
 
     `page_bytes` are those of one block's keys as they are attended to: at least 4 a number, whatever is stored.
     `by_head` is k and v as (1, G, num_blocks · P, D), for blocks that lie in a row; None where that would be no view.
+    `both` is the tensor (2, num_blocks, P, G, D) that k and v are the halves of, if they are: a block's are fetched at once.
     """
 
-    def __init__(self, k: Tensor, v: Tensor, k_scale: Tensor | None = None, v_scale: Tensor | None = None):
-        self.k, self.v, self.k_scale, self.v_scale = k, v, k_scale, v_scale
+    def __init__(
+        self,
+        k: Tensor,
+        v: Tensor,
+        k_scale: Tensor | None = None,
+        v_scale: Tensor | None = None,
+        *,
+        both: Tensor | None = None,
+    ):
+        self.k, self.v, self.k_scale, self.v_scale, self.both = k, v, k_scale, v_scale, both
         _, P, G, D = self.shape = k.shape
         self.page_bytes = P * G * D * max(4, k.element_size())
         self.by_head: tuple[Tensor, Tensor] | None = None
@@ -49,31 +58,36 @@ class Scratch:
             found = self._buffers[count, dtype] = PageBuffer(pages, count, dtype, self)
         return found
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """-> a contiguous tensor of this shape, holding anything; the next `take` of the name hands out the same memory."""
+    def take(self, name: str, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, most: int) -> Tensor:
+        """-> a contiguous tensor of this shape, holding anything; the next `take` of the name hands out the same memory.
+
+        Unless it is larger than `most` bytes, which are the same at every call of the name.
+        """
         count = torch.Size(shape).numel()
         with torch.inference_mode(False):
-            if count * max(4, dtype.itemsize) > TILE_BYTES:
+            if count * max(4, dtype.itemsize) > most:
                 return torch.empty(shape, dtype=dtype, device=device)
             if (name, dtype) not in self._memory:
                 # Reserved whole: what is never touched is never there.
-                self._memory[name, dtype] = torch.empty(TILE_BYTES // 4, dtype=dtype, device=device)
+                self._memory[name, dtype] = torch.empty(most // 4, dtype=dtype, device=device)
             return self._memory[name, dtype][:count].view(shape)
 
 
 class PageBuffer:
-    """k and v (n, P, G, D) for `count` pages in `dtype`, which any layer's `fetch` fills.
+    """k and v (n, P, G, D) for `count` pages in `dtype`, which any layer's `fetch` fills; `slots` (2, n · P, G, D) is both.
 
     All buffers of one Scratch share its memory, so what is fetched must be used before anything else is fetched.
     """
 
     def __init__(self, pages: Pages, count: int, dtype: torch.dtype, scratch: Scratch):
         shape, device = (count, *pages.shape[1:]), pages.k.device
-        self.k, self.v = (scratch.take(name, shape, dtype, device) for name in ("k", "v"))
+        self.both = scratch.take("both", (2, *shape), dtype, device, 2 * TILE_BYTES)
+        self.k, self.v = self.both.unbind()
+        self.slots = self.both.flatten(1, 2)
         self._by_head: dict[int, tuple[Tensor, Tensor]] = {}
         if pages.k_scale is not None:
-            self.stored = scratch.take("stored", shape, torch.int8, device)
-            self.scale = scratch.take("scale", shape[:3], pages.k_scale.dtype, device)
+            self.stored = scratch.take("stored", shape, torch.int8, device, TILE_BYTES)
+            self.scale = scratch.take("scale", shape[:3], pages.k_scale.dtype, device, TILE_BYTES)
 
     def by_head(self, texts: int) -> tuple[Tensor, Tensor]:
         """k and v as (texts, G, slots of each, D)."""
@@ -84,7 +98,9 @@ class PageBuffer:
 
     def fetch(self, pages: Pages, block_ids: Tensor) -> None:
         """Copy blocks (n,) int64 of a layer in, widened if they are stored in 8 bits."""
-        if pages.k_scale is None or pages.v_scale is None:
+        if pages.both is not None:
+            torch.index_select(pages.both, 1, block_ids, out=self.both)
+        elif pages.k_scale is None or pages.v_scale is None:
             torch.index_select(pages.k, 0, block_ids, out=self.k)
             torch.index_select(pages.v, 0, block_ids, out=self.v)
         else:

@@ -58,10 +58,12 @@ class PagedCache:
             self.pool.on_reuse.append(lambda block: self._poison([block]))
 
     def _reserve(self, dtype: torch.dtype, device: torch.device | str) -> None:
-        self.k, self.v = reserve(self.shape, dtype, device), reserve(self.shape, dtype, device)
+        # A layer's keys lie before its values, in one tensor, so that a block's can be fetched in one operation.
+        layers = reserve((self.shape[0], 2, *self.shape[1:]), dtype, device)
+        self.k, self.v = layers.unbind(1)
         self._tensors: tuple[Tensor, ...] = (self.k, self.v)
-        self._slots = [(k, v) for k, v in zip(self.k.flatten(1, 2), self.v.flatten(1, 2), strict=True)]
-        self.pages = [Pages(k, v) for k, v in zip(self.k, self.v, strict=True)]
+        self._slots = [layer.unbind() for layer in layers.flatten(2, 3)]
+        self.pages = [Pages(*layer.unbind(), both=layer) for layer in layers]
 
     @property
     def nbytes(self) -> int:
