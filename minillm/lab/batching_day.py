@@ -145,7 +145,11 @@ class _Server:
 
     def serve(self, coming: deque[float]) -> BatchingDay:
         wake: float | None = None
-        while events := [*list(coming)[:1], *(end for end, _ in self.busy.values()), *([] if wake is None else [wake])]:
+        while events := [
+            *([coming[0]] if coming else []),
+            *(end for end, _ in self.busy.values()),
+            *([] if wake is None else [wake]),
+        ]:
             now = min(events)
             self.finish(now)
             while coming and coming[0] <= now:

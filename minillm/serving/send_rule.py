@@ -29,14 +29,14 @@ def front_of(line: Iterable[Ticket], max_batch_size: int) -> tuple[list[Ticket],
 def how_many_to_send(
     sizes: Sequence[int], preferred: Sequence[int], *, blocked: bool, may_wait: bool, overdue: bool
 ) -> int:
-    """sizes of the requests at the front, preferred batch sizes ascending -> how many of the requests leave now; 0 is wait.
+    """Sizes of the requests at the front, preferred batch sizes ascending -> how many requests leave now.
 
     blocked    somebody behind them cannot join, so this batch will not grow
     may_wait   there is a delay at all: False sends whatever is there
     overdue    the oldest of them has waited for the whole delay
 
-    After Triton's GetDynamicBatch: the longest beginning whose rows make a preferred size, or that the next request would
-    carry past every preferred size; but everything once the oldest is overdue.
+    0 means that all stay. After Triton's GetDynamicBatch: the longest beginning whose rows make a preferred
+    size, or that the next request would carry past every preferred size; but all, if the oldest is overdue.
     """
     rows = best = 0
     for count, size in enumerate(sizes):
