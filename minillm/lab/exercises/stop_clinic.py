@@ -145,6 +145,7 @@ CLINIC = Exercise(
             _case("began again", "A new beginning may lie inside the one that failed.", ["aab"], "xaa", "a", "b", "y"),
             _case("the end comes first", "When no more comes, what was held is text.", ["###"], "one ##"),
             _case("the earlier of two", "Whichever is complete first ends the text, whatever the order of the list.", ["one", "two"], "say two and", " one"),
+            _case("another after the end", "What comes behind the end is not looked at, not even another stop string.", ["two", "one"], "say two", " or one"),
             _case("two that began", "The longest beginning is held, for it may be the one.", ["abcd", "cx"], "ab", "c", "e"),
             _case("after the end", "Once it has stopped, nothing is shown.", ["#"], "a#b", "c", "d"),
             _case("at the very beginning", "A text may be empty.", ["#"], "#", "a"),
