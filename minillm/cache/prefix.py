@@ -68,9 +68,7 @@ class KeptTexts:
         data, salt = as_bytes(token_ids), _require_salt(salt)
         full = len(data) // TOKEN_BYTES // self.pool.block_size
         blocks = self.pool.require_in_use(block_ids)
-        if len(blocks) < full:
-            rule = f"{len(data) // TOKEN_BYTES} tokens fill {full} blocks of {self.pool.block_size}"
-            raise InvalidValue(rule_numbers_remedy(rule, f"{len(blocks)} blocks", "pass all blocks of the text"))
+        self._require_all(blocks, full)
         self._keep(data, blocks[:full], salt)
 
     def match_growing(self, text: GrowingText) -> list[int]:
@@ -113,6 +111,11 @@ class KeptTexts:
         full = len(data) // width
         return (_require_salt(salt), data[: full * width]), full
 
+    def _require_all(self, blocks: Sequence[int], full: int) -> None:
+        if len(blocks) < full:
+            rule = f"a text of {full} full blocks must have all of them"
+            raise InvalidValue(rule_numbers_remedy(rule, f"{len(blocks)} blocks", "pass all blocks of the text"))
+
     def _find(self, data: bytes, most: int, salt: str | None) -> list[int]:
         raise NotImplementedError
 
@@ -147,6 +150,7 @@ class PrefixCache(KeptTexts):
         """`insert` for the first `num_tokens` of a text that goes on growing; costs as much as blocks became full."""
         known, full = text.num_kept, num_tokens // self.pool.block_size
         if full > known:
+            self._require_all(block_ids, full)
             blocks = self.pool.require_in_use(block_ids[known:full])
             self._keep_links(blocks, self._links(text, known, full))
             text.num_kept = full

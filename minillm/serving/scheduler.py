@@ -242,23 +242,22 @@ class Scheduler:
 
     @staticmethod
     def _require_sampled(output: SchedulerOutput, sampled: Mapping[str, Sequence[int]]) -> None:
+        """Raise InvalidValue unless every share that samples, and nobody else, has tokens that it can have."""
         unknown = set(sampled)
         for request, _, _, num_drafts, samples in output.shares:
             if not samples:
                 continue
             unknown.discard(request.request_id)
-            if request.finish_reason is not None:
-                continue
             tokens = sampled.get(request.request_id, ())
-            drafts = request.draft_token_ids
+            if request.finish_reason is not None or (len(tokens) == 1 and type(tokens[0]) is int):
+                continue
             if not (0 < len(tokens) <= num_drafts + 1 and all(type(t) is int for t in tokens)):
                 rule = f"1 to {num_drafts + 1} token ids must be chosen for {request.request_id!r}"
                 raise InvalidValue(rule_numbers_remedy(rule, repr(tokens), "pass one and the accepted drafts"))
-            if list(tokens[:-1]) != drafts[: len(tokens) - 1]:
+            if list(tokens[:-1]) != request.draft_token_ids[: len(tokens) - 1]:
                 rule = f"all tokens for {request.request_id!r} but the last must be accepted drafts"
-                raise InvalidValue(
-                    rule_numbers_remedy(rule, f"{list(tokens)} for {drafts}", "stop at the first that differs")
-                )
+                numbers = f"{list(tokens)} for {request.draft_token_ids}"
+                raise InvalidValue(rule_numbers_remedy(rule, numbers, "stop at the first that differs"))
         if unknown:
             rule = "tokens are chosen only for shares that sample"
             raise InvalidValue(rule_numbers_remedy(rule, ", ".join(sorted(unknown)), "leave the others out"))

@@ -69,8 +69,10 @@ class TextMemory:
     def publish(self, request: Request) -> None:
         """Let the blocks that have become full be found: what is computed and certain."""
         text = self._texts.get(request.request_id)
-        if text is not None and self.prefix is not None and request.table is not None:
-            self.prefix.insert_growing(text, request.table.block_ids, request.num_computed_tokens)
+        if text is None or request.num_computed_tokens < (text.num_kept + 1) * self.pool.block_size:
+            return
+        assert self.prefix is not None and request.table is not None
+        self.prefix.insert_growing(text, request.table.block_ids, request.num_computed_tokens)
 
     def close(self, request: Request) -> None:
         """Give a request's blocks back, if it has any."""

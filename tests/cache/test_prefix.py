@@ -190,5 +190,7 @@ def test_a_growing_text_needs_blocks_in_use():
     cache = PrefixCache(BlockPool(8, 2))
     with pytest.raises(InvalidValue, match="in use"):
         cache.insert_growing(GrowingText([1, 2]), [3], 2)
+    with pytest.raises(InvalidValue, match="2 full blocks must have all of them; got 1 blocks"):
+        cache.insert_growing(GrowingText([1, 2, 3, 4]), [3], 4)
     with pytest.raises(InvalidType, match="salt"):
         GrowingText([1], salt=3)
