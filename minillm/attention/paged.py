@@ -150,8 +150,8 @@ def _attend_piece(
 def _attend_together(q: Tensor, pages: Pages, piece: Together, scale: float | None) -> Tensor:
     """q (n, H, D), one query a text -> (n, H, D): fetch, make what is nobody's zeros, attend."""
     piece.buffer.fetch(pages, piece.block_ids)
-    if piece.blank is not None:
-        piece.buffer.slots.index_fill_(1, piece.blank, 0.0)
+    if piece.blank:
+        torch._foreach_zero_(piece.blank)
     return attend_rows(q, piece.keys, piece.values, piece.bias, scale)
 
 

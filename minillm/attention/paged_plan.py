@@ -42,7 +42,7 @@ class Together(NamedTuple):
     """One text of one query or several, all their pages in one buffer.
 
     keys, values (n, G, S, D) are the buffer seen head by head, as wide as the longest text. `bias` (n, 1, 1, S) hides what a
-    text has not, and `blank` says which of the buffer's slots to make zeros first: hidden or not, NaN would spread.
+    text has not, and `blank` are those parts of the buffer, to be made zeros first: hidden or not, NaN would spread.
     """
 
     block_ids: Tensor
@@ -50,7 +50,7 @@ class Together(NamedTuple):
     keys: Tensor
     values: Tensor
     bias: Tensor | None
-    blank: Tensor | None
+    blank: list[Tensor]
 
 
 class Alone(NamedTuple):
@@ -136,7 +136,7 @@ class PagedPlan:
             return Alone(text, block_ids, start)
         buffer = scratch.buffer(pages, len(blocks), dtype)
         keys, values = buffer.by_head(1)
-        return Together(block_ids, buffer, keys.narrow(2, start, count), values.narrow(2, start, count), None, None)
+        return Together(block_ids, buffer, keys.narrow(2, start, count), values.narrow(2, start, count), None, [])
 
 
 class _GroupMaker:
@@ -158,53 +158,49 @@ class _GroupMaker:
         self.start, self.stop = first % block_size, np.array([t.keys for t in texts]) - self.first_page * block_size
         sizes = np.array([len(group) for group in groups])
         ends = np.cumsum(sizes)
-        # How wide each text's row of its buffer is: in pages, and up to the last key of the longest in its group.
-        widest = np.maximum.reduceat(self.stop, ends - sizes)
-        self.widths, self.spans = (
-            -(-widest // block_size),
-            list(zip((ends - sizes).tolist(), ends.tolist(), strict=True)),
-        )
-        self.width, self.high = np.repeat(self.widths, sizes), np.repeat(widest, sizes)
-        self.row = np.arange(len(texts)) - np.repeat(ends - sizes, sizes)  # of each text in its own buffer
+        # How wide each group's rows of its buffer are: up to the last key of the longest text in it, and in pages.
+        self.high = np.maximum.reduceat(self.stop, ends - sizes)
+        self.width = -(-self.high // block_size)
+        self.spans = list(zip((ends - sizes).tolist(), ends.tolist(), strict=True))
         self.texts, self.device = texts, pages.k.device
 
     def pieces(self) -> list[Together]:
         """One Together a group, in the order given."""
-        block_ids, bias, blanks = self._block_ids(), self._bias(), self._blanks()
-        made, cut = [], self.start > 0
-        for (begin, end), width, blank in zip(self.spans, self.widths.tolist(), blanks, strict=True):
-            n, high = end - begin, self.high[begin].item()
+        bias, made, stops, cut = self._bias(), [], self.stop.tolist(), self.start > 0
+        rows = zip(self.spans, self.width.tolist(), self.high.tolist(), self._block_ids(), strict=True)
+        for (begin, end), width, high, block_ids in rows:
+            n = end - begin
             buffer = self.scratch.buffer(self.pages, n * width, self.dtype)
             keys, values = (x.narrow(2, 0, high) for x in buffer.by_head(n))
+            blank = self._blank(buffer, width * self.P, high, stops[begin:end])
             hides = len(blank) > 0 or cut[begin:end].any()
             hidden = bias.narrow(0, begin, n).narrow(3, 0, high) if hides else None
-            ids = block_ids.narrow(0, begin, n).narrow(1, 0, width).reshape(-1)
-            made.append(Together(ids, buffer, keys, values, hidden, blank if len(blank) else None))
+            made.append(Together(block_ids, buffer, keys, values, hidden, blank))
         return made
 
-    def _block_ids(self) -> Tensor:
-        """(n, most pages): each text's blocks, its last one again where others have more."""
-        table = np.empty((len(self.texts), self.widths.max()), dtype=np.int64)
-        for row, text, first in zip(table, self.texts, self.first_page.tolist(), strict=True):
+    def _block_ids(self) -> Sequence[Tensor]:
+        """(n · width,) for each group: each text's blocks, its last one again where others have more."""
+        ids: list[int] = []
+        widths = np.repeat(self.width, [end - begin for begin, end in self.spans]).tolist()
+        for text, first, width in zip(self.texts, self.first_page.tolist(), widths, strict=True):
             blocks = text.block_ids[first : -(-text.keys // self.P)]
-            row[: len(blocks)] = blocks
-            row[len(blocks) :] = blocks[-1]
-        return torch.from_numpy(table).to(self.device)
+            ids += blocks
+            ids += [blocks[-1]] * (width - len(blocks))
+        counts = [(end - begin) * width for (begin, end), width in zip(self.spans, self.width.tolist(), strict=True)]
+        return _tensor(np.array(ids, dtype=np.int64), self.device).split(counts)
 
     def _bias(self) -> Tensor:
         """(n, 1, 1, most slots): 0 for the slots a text's query sees, −inf for the others."""
-        slots = np.arange(self.stop.max())
+        slots = np.arange(self.high.max())
         hidden = (slots < self.start[:, None]) | (slots >= self.stop[:, None])
-        bias = torch.zeros(hidden.shape, dtype=self.dtype, device=self.device)
-        return bias.masked_fill_(torch.from_numpy(hidden).to(self.device), -math.inf)[:, None, None]
+        bias = np.where(hidden, np.float32(-math.inf), np.float32(0))
+        return _tensor(bias, self.device).to(self.dtype)[:, None, None]
 
-    def _blanks(self) -> Sequence[Tensor]:
-        """The slots of each group's buffer that lie beyond a text's end and before the longest's."""
-        counts = self.high - self.stop
-        begins = self.row * self.width * self.P + self.stop
-        ends = np.cumsum(counts)
-        slots = np.arange(ends[-1]) + np.repeat(begins - ends + counts, counts)
-        return torch.from_numpy(slots).to(self.device).split([int(counts[a:b].sum()) for a, b in self.spans])
+    @staticmethod
+    def _blank(buffer: PageBuffer, width: int, high: int, stops: list[int]) -> list[Tensor]:
+        """Views of the buffer's slots that lie beyond a text's end and before the longest's; a text has `width` slots."""
+        rows = [(row * width + stop, high - stop) for row, stop in enumerate(stops) if stop < high]
+        return [half.narrow(0, start, count) for start, count in rows for half in buffer.slots]
 
 
 def first_key(text: Text, window: int | None) -> int:
@@ -223,5 +219,10 @@ def _order(groups: list[list[Text]], device: torch.device) -> tuple[Tensor | Non
     order = [row for group in groups for t in group for row in range(t.row, t.row + t.length)]
     if order == sorted(order):
         return None, None
-    rows = torch.tensor(order, device=device)
-    return rows, rows.argsort()
+    rows = np.array(order, dtype=np.int64)
+    return _tensor(rows, device), _tensor(rows.argsort(), device)
+
+
+def _tensor(values: np.ndarray, device: torch.device) -> Tensor:
+    found = torch.from_numpy(values)
+    return found if device.type == "cpu" else found.to(device)

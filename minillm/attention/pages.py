@@ -74,7 +74,7 @@ class Scratch:
 
 
 class PageBuffer:
-    """k and v (n, P, G, D) for `count` pages in `dtype`, which any layer's `fetch` fills; `slots` (2, n · P, G, D) is both.
+    """k and v (n, P, G, D) for `count` pages in `dtype`, which any layer's `fetch` fills; `slots` is both, (n · P, G, D) each.
 
     All buffers of one Scratch share its memory, so what is fetched must be used before anything else is fetched.
     """
@@ -83,7 +83,7 @@ class PageBuffer:
         shape, device = (count, *pages.shape[1:]), pages.k.device
         self.both = scratch.take("both", (2, *shape), dtype, device, 2 * TILE_BYTES)
         self.k, self.v = self.both.unbind()
-        self.slots = self.both.flatten(1, 2)
+        self.slots = self.both.flatten(1, 2).unbind()
         self._by_head: dict[int, tuple[Tensor, Tensor]] = {}
         if pages.k_scale is not None:
             self.stored = scratch.take("stored", shape, torch.int8, device, TILE_BYTES)

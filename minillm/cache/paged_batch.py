@@ -80,7 +80,7 @@ class PagedBatch:
             for count, length, block_ids in texts
             for position in range(length - count, length)
         ]
-        return torch.tensor(slots, device=self.cache.device)
+        return self._tensor(np.array(slots, dtype=np.int64))
 
     @cached_property
     def token_positions(self) -> Tensor:
@@ -173,7 +173,8 @@ class PagedBatch:
 
     def _tensor(self, values: np.ndarray) -> Tensor:
         with torch.inference_mode(False):
-            return torch.from_numpy(values).to(self.cache.device)
+            found = torch.from_numpy(values)
+            return found if self.cache.device.type == "cpu" else found.to(self.cache.device)
 
 
 def make_batch(cache: PagedCache, tables: Sequence[BlockTable], counts: Sequence[int]) -> PagedBatch:

@@ -134,7 +134,7 @@ class PagedLoop:
             if stop - start == 1:
                 return self.one_cos[start], self.one_sin[start]
             return self.cos.narrow(0, start, stop - start), self.sin.narrow(0, start, stop - start)
-        return self.cos[positions], self.sin[positions]
+        return self.cos.index_select(0, positions), self.sin.index_select(0, positions)
 
     def _read_rotary(self, length: int) -> None:
         """The model's own table for so many positions; `one_cos` and `one_sin` are its rows, found without an operation."""
