@@ -183,7 +183,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return (list if isinstance(value, list) else tuple)(_plain(one) for one in value)
     rule = "messages are made of text, numbers, lists and dicts"
     raise InvalidType(rule_numbers_remedy(rule, type(value).__name__, "pass text only"))
 
