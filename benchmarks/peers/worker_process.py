@@ -67,14 +67,12 @@ class WorkerProcess:
 
     def write(self, way: str, requests: Sequence[tuple[Sequence[int], int]]) -> Turn:
         """Let it write all requests in one of its ways."""
-        before = _busy_seconds(), self._own_seconds()
+        before = _busy_seconds()
         answer = self._ask({"do": "run", "way": way, "requests": [[list(ids), count] for ids, count in requests]})
-        after = _busy_seconds(), self._own_seconds()
-        others = None
-        if before[0] is not None and after[0] is not None:
-            foreign = (after[0] - before[0]) - (after[1] - before[1])
-            others = max(0.0, foreign / answer["seconds"])
-        return Turn(answer["seconds"], answer["tokens"], others)
+        after = _busy_seconds()
+        seconds, own = answer["seconds"], answer["cpu_seconds"]
+        others = None if before is None or after is None else max(0.0, after - before - own) / seconds
+        return Turn(seconds, answer["tokens"], others)
 
     def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
@@ -98,13 +96,6 @@ class WorkerProcess:
         self.log.seek(0)
         lines = [line.strip() for line in self.log if line.strip()]
         return f"it ended: {lines[-1]}" if lines else "it ended without a word"
-
-    def _own_seconds(self) -> float:
-        try:
-            fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            return 0.0
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float | None:

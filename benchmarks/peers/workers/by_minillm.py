@@ -12,8 +12,8 @@ from minillm.serving.sampling_params import SamplingParams
 
 def load(folder, threads, dtype, options):
     torch.set_num_threads(threads)
-    model, tokenizer = load_model(folder, dtype=dtype), load_tokenizer(folder)
-    return {"together": lambda requests: _together(LLMEngine(model, tokenizer, **SETTINGS | options), requests)}
+    engine = LLMEngine(load_model(folder, dtype=dtype), load_tokenizer(folder), **SETTINGS | options)
+    return {"together": lambda requests: _together(engine, requests)}
 
 
 SETTINGS = dict(max_model_len=512, max_num_seqs=32, max_num_batched_tokens=2048, enable_prefix_caching=False)

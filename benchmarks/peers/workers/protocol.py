@@ -1,7 +1,7 @@
 """How a worker is spoken to: a JSON object a line on its input, and one answer a line on its output. Plain Python only.
 
     {"do": "load", "folder": …, "threads": 1, "dtype": "float32"}    -> {"versions": {…}}
-    {"do": "run", "way": …, "requests": [[ids, how many], …]}        -> {"seconds": …, "tokens": [[…], …]}
+    {"do": "run", "way": …, "requests": [[ids, how many], …]}        -> {"seconds": …, "cpu_seconds": …, "tokens": …}
 
 What goes wrong is answered as {"error": …}, and the worker goes on. Whatever the engine prints goes to the error stream, so
 it cannot be taken for an answer. A worker ends when its input does.
@@ -53,9 +53,10 @@ class _Worker:
         if order["do"] == "run":
             write = self.ways[order["way"]]
             requests = [(ids, count) for ids, count in order["requests"]]
-            begun = time.perf_counter()
+            begun, worked = time.perf_counter(), time.process_time()
             tokens = write(requests)
-            return {"seconds": time.perf_counter() - begun, "tokens": [list(map(int, text)) for text in tokens]}
+            taken = {"seconds": time.perf_counter() - begun, "cpu_seconds": time.process_time() - worked}
+            return taken | {"tokens": [list(map(int, text)) for text in tokens]}
         raise ValueError(f"a worker can load and run; it was told to {order['do']!r}")
 
 
