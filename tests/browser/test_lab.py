@@ -57,7 +57,7 @@ def kernel_workbench():
     """The widgets of lessons from 03 on under each other in one output, so that none is scrolled out of the page."""
     shown = (
         "import ipywidgets, minillm as ml\nw = ml.lab.widgets\nipywidgets.VBox([w.online_softmax(), w.program_ids(),"
-        " w.tile_explorer(), w.ir_explorer(), w.next_token_cost(), w.pool_explorer(), w.prefix_explorer(), ml.lab.compare_kernels(rungs=['naive', 'sdpa'], seconds=0.01)])"
+        " w.tile_explorer(), w.ir_explorer(), w.next_token_cost(), w.pool_explorer(), w.prefix_explorer(), w.batching_explorer(), w.speculation_explorer(), ml.lab.compare_kernels(rungs=['naive', 'sdpa'], seconds=0.01)])"
     )
     return nbformat.from_dict(clean(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(shown)])))
 
@@ -266,6 +266,7 @@ def widget(page, label: str):
         ("Length (tokens a text)", "ArrowRight", "1 text of 16 384 tokens"),  # lesson 07
         ("Page P (slots)", "ArrowRight", "step 8 of 24: pages of 8"),  # lesson 10
         ("Prompts arrived", "ArrowRight", "prompt 6 of 8, Dora: read lines"),  # lesson 11
+        ("Queue delay (ms)", "ArrowRight", "waits 20 ms"),  # lesson 12
     ],
 )
 def test_an_arrow_key_steps_through_a_kernel_widget(workbench, label, key, said):
