@@ -72,6 +72,9 @@ class LevelQueues:
         self._rows += ticket.size
         self._count += 1
         if ticket.deadline is not None:
+            if len(self._deadlines) > 2 * self._count + 64:  # mostly tickets that have left, and would be kept alive
+                self._deadlines = [entry for entry in self._deadlines if entry[2].status == WAITING]
+                heapq.heapify(self._deadlines)
             heapq.heappush(self._deadlines, (ticket.deadline, ticket.number, ticket))
 
     def remove(self, ticket: Ticket) -> None:

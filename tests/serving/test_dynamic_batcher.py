@@ -1,10 +1,12 @@
 """The dynamic batcher on a virtual clock: checks worked out by hand, and hypothesis beside a slow model of the rules."""
 
 import dataclasses
+import gc
 import math
 import random
 import subprocess
 import sys
+import weakref
 
 import pytest
 from batcher_battery import CHECKS
@@ -126,6 +128,24 @@ def test_a_day_takes_no_longer_when_many_wait():
         batcher.submit("x", 0, shape=looked)
     batch = batcher.poll(0)
     assert looked.shapes <= 8 and len(batch.tickets) == 4
+
+
+def test_those_who_have_left_are_forgotten():
+    """A request with a timeout of an hour must not stay in memory for an hour."""
+
+    class Payload:
+        pass
+
+    policy = QueuePolicy(default_timeout_microseconds=3_600_000_000)
+    batcher = DynamicBatcher(DynamicBatcherConfig(max_batch_size=4, default_queue_policy=policy))
+    alive = weakref.WeakSet()
+    for now in range(1000):
+        alive.add(batcher.submit(Payload(), now).payload)
+        batch = batcher.poll(now)
+        batcher.complete(batch, now, [None])
+    del batch
+    gc.collect()
+    assert len(alive) < 100
 
 
 @pytest.mark.parametrize(
