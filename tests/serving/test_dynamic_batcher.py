@@ -137,7 +137,11 @@ def test_those_who_have_left_are_forgotten():
         pass
 
     policy = QueuePolicy(default_timeout_microseconds=3_600_000_000)
-    batcher = DynamicBatcher(DynamicBatcherConfig(max_batch_size=4, default_queue_policy=policy))
+    config = DynamicBatcherConfig(
+        max_batch_size=1, default_queue_policy=policy, priority_levels=2, default_priority_level=1
+    )
+    batcher = DynamicBatcher(config)
+    batcher.submit("waits behind the others, with the earliest deadline of all", 0, priority=2)
     alive = weakref.WeakSet()
     for now in range(1000):
         alive.add(batcher.submit(Payload(), now).payload)
