@@ -185,13 +185,13 @@ def least_squares_not_negative(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         while True:
             best = np.zeros_like(x)
             best[free] = np.linalg.lstsq(a[:, free], b, rcond=None)[0]
-            low = free & (best <= 0)
-            if not low.any():
+            low = np.flatnonzero(free & (best <= 0))
+            if not len(low):
                 x = best
                 break
-            # Walk towards the best as far as nothing becomes negative, and fix what became 0.
-            share = (x[low] / (x[low] - best[low])).min()
-            x = x + share * (best - x)
-            free &= x > 1e-14
-            x[~free] = 0.0
+            # Walk towards the best as far as nothing becomes negative, and fix what becomes 0 first.
+            shares = x[low] / np.maximum(x[low] - best[low], 1e-300)
+            x = np.maximum(x + shares.min() * (best - x), 0.0)
+            fixed = low[shares == shares.min()]
+            free[fixed], x[fixed] = False, 0.0
     return x
