@@ -267,6 +267,7 @@ def widget(page, label: str):
         ("Page P (slots)", "ArrowRight", "step 8 of 24: pages of 8"),  # lesson 10
         ("Prompts arrived", "ArrowRight", "prompt 6 of 8, Dora: read lines"),  # lesson 11
         ("Queue delay (ms)", "ArrowRight", "waits 20 ms"),  # lesson 12
+        ("Acceptance (a guess)", "ArrowRight", "at an acceptance of 85%"),  # lesson 16
     ],
 )
 def test_an_arrow_key_steps_through_a_kernel_widget(workbench, label, key, said):
