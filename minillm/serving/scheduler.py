@@ -52,6 +52,9 @@ class Scheduler:
             raise InvalidType(rule_numbers_remedy("config must be a SchedulerConfig", repr(config), "make one"))
         if not isinstance(pool, BlockPool):
             raise InvalidType(rule_numbers_remedy("a scheduler needs a BlockPool", repr(pool), "pass the cache's pool"))
+        if prefix is not None and (not isinstance(prefix, KeptTexts) or prefix.pool is not pool):
+            rule = "a scheduler's prefix cache is one of its own pool"
+            raise InvalidValue(rule_numbers_remedy(rule, repr(prefix), "make PrefixCache(pool)"))
         self.config, self.is_checking = config, check
         self.memory = TextMemory(pool, prefix if config.enable_prefix_caching else None)
         self.requests: dict[str, Request] = {}
@@ -123,13 +126,12 @@ class Scheduler:
         requests that have finished meanwhile are ignored. Raises InvalidValue for another step's output and for tokens that
         don't pair up with the shares.
         """
-        if not output.shares and self._step is None:
-            return []
-        if output is not self._step:
-            raise InvalidValue(
-                "only the step that was scheduled last can be updated, once; got another; pass that one."
-            )
-        self._require_sampled(output, sampled)
+        if output is None or output is not self._step:
+            if isinstance(output, SchedulerOutput) and not output.shares:
+                return []
+            rule = "only the step that was scheduled last can be updated, and once"
+            raise InvalidValue(rule_numbers_remedy(rule, "another", "pass that one"))
+        output.require_tokens(sampled)
         self._step = None
         finished: list[Request] = []
         for share in output.shares:
@@ -144,7 +146,7 @@ class Scheduler:
             if request.finish_reason is not None:
                 finished.append(request)
         self._remove(finished)
-        self._release_children(output)
+        self._release_children()
         self._check()
         return finished
 
@@ -155,7 +157,7 @@ class Scheduler:
         """
         if reason not in REASONS:
             raise unknown_name("reason", reason, REASONS)
-        request = self.requests.get(request_id)
+        request = self.requests.get(request_id) if isinstance(request_id, str) else None
         if request is None:
             rule = "only a request that was added and has not finished can be finished"
             raise InvalidValue(rule_numbers_remedy(rule, repr(request_id), "see scheduler.requests"))
@@ -170,12 +172,12 @@ class Scheduler:
 
         check_scheduler(self, others)
 
-    def __repr__(self) -> str:
-        return f"Scheduler({self.num_running} running, {self.num_waiting} waiting, {self.memory.pool})"
-
     def step_in_flight(self) -> tuple[Share, ...]:
         """The shares of a step that is scheduled and not updated yet."""
         return self._step.shares if self._step is not None else ()
+
+    def __repr__(self) -> str:
+        return f"Scheduler({self.num_running} running, {self.num_waiting} waiting, {self.memory.pool})"
 
     def _check(self) -> None:
         if self.is_checking:
@@ -204,20 +206,20 @@ class Scheduler:
         """Requests that have a reason to end leave."""
         for request in finished:
             del self.requests[request.request_id]
-            if request.status == "running":
-                self.running.remove(request)
-            else:
+            if request.status == "waiting":
                 self.waiting.drop(request)
             request.status, request.draft_token_ids = "finished", []
             self.memory.close(request)
             self.waiting.release(request)
+        if finished:
+            self.running = [request for request in self.running if request.status == "running"]
 
-    def _release_children(self, output: SchedulerOutput) -> None:
+    def _release_children(self) -> None:
         """Children whose parent's prompt is computed now join the line."""
-        if self.waiting.parked:
-            for request in (share.request for share in output.shares):
-                if request.num_computed_tokens >= request.num_prompt_tokens:
-                    self.waiting.release(request)
+        for parent_id in list(self.waiting.parked):
+            parent = self.requests[parent_id]
+            if parent.num_computed_tokens >= parent.num_prompt_tokens:
+                self.waiting.release(parent)
 
     def _require_possible(self, request: Request) -> None:
         if not isinstance(request, Request):
@@ -239,25 +241,3 @@ class Scheduler:
             raise InvalidValue(
                 rule_numbers_remedy(rule, str(request.num_prompt_tokens), "raise max_num_batched_tokens")
             )
-
-    @staticmethod
-    def _require_sampled(output: SchedulerOutput, sampled: Mapping[str, Sequence[int]]) -> None:
-        """Raise InvalidValue unless every share that samples, and nobody else, has tokens that it can have."""
-        unknown = set(sampled)
-        for request, _, _, num_drafts, samples in output.shares:
-            if not samples:
-                continue
-            unknown.discard(request.request_id)
-            tokens = sampled.get(request.request_id, ())
-            if request.finish_reason is not None or (len(tokens) == 1 and type(tokens[0]) is int):
-                continue
-            if not (0 < len(tokens) <= num_drafts + 1 and all(type(t) is int for t in tokens)):
-                rule = f"1 to {num_drafts + 1} token ids must be chosen for {request.request_id!r}"
-                raise InvalidValue(rule_numbers_remedy(rule, repr(tokens), "pass one and the accepted drafts"))
-            if list(tokens[:-1]) != request.draft_token_ids[: len(tokens) - 1]:
-                rule = f"all tokens for {request.request_id!r} but the last must be accepted drafts"
-                numbers = f"{list(tokens)} for {request.draft_token_ids}"
-                raise InvalidValue(rule_numbers_remedy(rule, numbers, "stop at the first that differs"))
-        if unknown:
-            rule = "tokens are chosen only for shares that sample"
-            raise InvalidValue(rule_numbers_remedy(rule, ", ".join(sorted(unknown)), "leave the others out"))

@@ -133,6 +133,9 @@ def test_a_scheduler_needs_its_rules():
         Scheduler(BlockPool(4, 4), {"policy": "budget"})
     with pytest.raises(InvalidType, match="BlockPool"):
         Scheduler(4, SchedulerConfig())
+    for prefix in (PrefixCache(BlockPool(4, 4)), "prefix"):
+        with pytest.raises(InvalidValue, match="own pool"):
+            Scheduler(BlockPool(4, 4), SchedulerConfig(), prefix=prefix)
 
 
 def in_the_middle():

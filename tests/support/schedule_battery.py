@@ -665,6 +665,10 @@ def steps_follow_each_other(house):
     same((world.pool.snapshot(), world.requests["r0"].token_ids), (before, [0]))
     world.scheduler.update(output, {"r0": [1]})
     refused(lambda: world.scheduler.update(output, {"r0": [1]}), says="last")
+    refused(lambda: world.scheduler.update(None, {}), says="last")
+    output = world.scheduler.schedule()
+    refused(lambda: world.scheduler.update(output, [1]), InvalidType)
+    refused(lambda: world.scheduler.finish(["r0"], "abort"))
 
 
 @check

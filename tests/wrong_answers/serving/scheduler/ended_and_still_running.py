@@ -2,10 +2,10 @@
 
 FILE = "minillm/serving/scheduler.py"
 OLD = """\
-                self.running.remove(request)
+            self.running = [request for request in self.running if request.status == "running"]
 """
 NEW = """\
-                pass
+            pass
 """
 CAUGHT_BY = (
     "a_finished_request_is_gone",

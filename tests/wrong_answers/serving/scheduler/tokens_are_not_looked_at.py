@@ -2,7 +2,7 @@
 
 FILE = "minillm/serving/scheduler.py"
 OLD = """\
-        self._require_sampled(output, sampled)
+        output.require_tokens(sampled)
 """
 NEW = ""
 CAUGHT_BY = ("steps_follow_each_other",)
