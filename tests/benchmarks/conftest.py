@@ -4,8 +4,10 @@ import sys
 
 import pytest
 
-MODULES = ("cast", "checkpoints", "command", "contest", "environments", "judge", "linear_floor", "protocol", "report",
-           "worker_process", "workload")  # fmt: skip
+MODULES = (
+    *("cast", "checkpoints", "command", "contest", "environments", "judge", "linear_floor"),
+    *("protocol", "report", "throughput", "worker_process", "workload"),
+)
 
 
 @pytest.fixture
