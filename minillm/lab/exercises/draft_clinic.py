@@ -87,11 +87,24 @@ def _is_a_list(call: LearnerCall) -> Finding | None:
     return None if isinstance(got, list) else Finding("", (("got", type(got).__name__), ("want", "a list of tokens")))
 
 
-def _few_passes(k: int) -> Callable[[LearnerCall], Finding | None]:
+def fewest_passes(errs: int, prompt: Sequence[int], count: int, k: int) -> int:
+    """Passes of the target when both memories always hold the text: guesses count up to the draft's next mistake."""
+    text = [*prompt, *alone(prompt, count)]
+    guesses = Reader(errs).read(text)
+    place, passes = len(prompt), 0
+    while place < len(text):
+        right = 0
+        while right < k and place + right < len(text) and guesses[place + right - 1] == text[place + right]:
+            right += 1
+        place, passes = place + right + 1, passes + 1
+    return passes
+
+
+def _few_passes(errs: int, k: int) -> Callable[[LearnerCall], Finding | None]:
     def law(call: LearnerCall) -> Finding | None:
-        count = 12 * (k + 1)
-        finding, target, _ = _write(call, 0, [3, 1, 4], count, k)
-        most = 12 + 2
+        prompt, count = [3, 1, 4], 12 * (k + 1)
+        finding, target, _ = _write(call, errs, prompt, count, k)
+        most = fewest_passes(errs, prompt, count, k) + 2
         if finding or target.passes <= most:
             return finding
         return Finding(
@@ -132,8 +145,9 @@ CLINIC = Exercise(
         ),
         "properties": (Property("sixty texts", _at_random, "Drafts of all qualities, against the target alone."),),
         "resources": (
-            Property("all right, few passes", _few_passes(3), "A draft that thinks as the target does must never be rejected: does its memory hold the whole text?"),
-            Property("guesses of one, few passes", _few_passes(1), "With k = 1 and a draft that is always right, each pass writes two tokens."),
+            Property("all right, few passes", _few_passes(0, 3), "A draft that thinks as the target does must never be rejected: does its memory hold the whole text?"),
+            Property("wrong now and then, few passes", _few_passes(3, 3), "A guess for another text is seldom right: what was rejected must leave the draft's memory, too."),
+            Property("guesses of one, few passes", _few_passes(0, 1), "With k = 1 and a draft that is always right, each pass writes two tokens."),
             Property("nothing read again", _few_words, "A pass reads what is new: to read the whole text again costs what speculation saves."),
         ),
     },
