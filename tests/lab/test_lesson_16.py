@@ -73,7 +73,7 @@ def test_the_patient_without_any_mending_is_the_lessons(patient):
 
 
 def test_with_no_guesses_the_patient_writes_alone_and_the_lessons_reader_is_the_checks(patient):
-    Tiny = defined("class Tiny")["Tiny"]
+    Tiny = defined("def behind", "class Tiny")["Tiny"]
     assert patient(Tiny(), Tiny(), [3, 1, 4], 12, 0) == alone([3, 1, 4], 12)
     for errs in (0, 2, 3):
         assert Tiny(errs).read([3, 1, 4, 1, 5]) == Reader(errs).read([3, 1, 4, 1, 5])
