@@ -77,12 +77,16 @@ class LittleEngine:
                 self.memory[self._slot(text, i)] = text.words[i]
         for text in batch:
             text.computed = len(text.words)
-            text.words.append(self.model([self.memory.get(self._slot(text, i), "?") for i in range(text.computed)]))
+            text.words.append(self.model(self.read(text)))
             text.written_at.append(len(self.passes) - 1)
             if len(text.words) == text.stop:
                 self.running.remove(text)
                 self.give_back(text)
                 self.done[text.name] = text
+
+    def read(self, text: Text) -> list[str]:
+        """A text's computed words, as they stand in its pages."""
+        return [self.memory.get(self._slot(text, i), "?") for i in range(text.computed)]
 
     def run(self, most: int = 10_000) -> int:
         """Step until nobody is left -> the number of passes. Stops after `most`."""
