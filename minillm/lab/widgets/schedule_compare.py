@@ -63,7 +63,7 @@ def compare_schedules(
     rate        requests a second; the intruder comes after 1 / rate seconds
     delay       seconds that a static batch waits for company
     slo         what is promised to every request: goodput counts those for whom all of it was kept
-    cost        the beginning of a name in the list of costs, or a StepFit of your own; None for a Llama on this record's CPU
+    cost        the beginning of a name in the list of costs, or a StepFit of your own; None for the first Llama in it
 
     Raises InvalidType or InvalidValue for what none of these is, and for a request that the pool can never hold.
     """

@@ -167,7 +167,8 @@ def _draw_pool(axes: Axes, day: ScheduledDay) -> None:
 def _heading(day: ScheduledDay) -> str:
     config = day.simulation.config
     moved = f", {day.simulation.num_preemptions} preempted" if day.simulation.num_preemptions else ""
-    return f"{day.name}  ({config.max_num_batched_tokens} tokens, {config.max_num_seqs} texts{moved})"
+    padded = f", {day.simulation.padding:.0%} padding" if day.simulation.padding else ""
+    return f"{day.name}  ({config.max_num_batched_tokens} tokens, {config.max_num_seqs} texts{moved}{padded})"
 
 
 def _draw_legend(axes: Axes, data: ComparedDays) -> None:
