@@ -6,9 +6,11 @@ half a character.
 
 from __future__ import annotations
 
+import codecs
 import json
 import operator
 from collections.abc import Iterable, Sequence
+from functools import cache
 from pathlib import Path
 
 from tokenizers import AddedToken, decoders, models, pre_tokenizers, trainers
@@ -29,6 +31,7 @@ class Tokenizer:
         self.bpe = bpe
         self.eos_token_id = None if eos_token is None else bpe.token_to_id(eos_token)
         self.special_ids = frozenset(i for i, t in bpe.get_added_tokens_decoder().items() if t.special)
+        self._bytes: dict[int, bytes] = {}
 
     @property
     def vocab_size(self) -> int:
@@ -74,6 +77,23 @@ class Tokenizer:
             return str(self.bpe.id_to_token(token_id))
         return self.decode([token_id])
 
+    @property
+    def is_byte_level(self) -> bool:
+        """Whether a text is the bytes of its tokens, one behind the other."""
+        return type(self.bpe.decoder) is decoders.ByteLevel
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes of one token of a byte-level tokenizer; none for a special one, and for an id without a token."""
+        known = self._bytes.get(token_id)
+        if known is None:
+            token = None if token_id in self.special_ids else self.bpe.id_to_token(token_id)
+            known = self._bytes[token_id] = b"" if token is None else _bytes_of(token)
+        return known
+
+    def stream(self) -> StreamDecoder | ByteDecoder:
+        """A decoder for a text whose tokens come one at a time."""
+        return ByteDecoder(self) if self.is_byte_level else StreamDecoder(self)
+
     def __repr__(self) -> str:
         return f"Tokenizer(vocab_size={self.vocab_size}, eos_token_id={self.eos_token_id})"
 
@@ -111,6 +131,25 @@ class StreamDecoder:
     def _text(self) -> str:
         # A model may have more rows than its tokenizer has tokens, to fill a round number: such an id has no text.
         return self.bpe.decode(self.ids[self.start :], skip_special_tokens=True)
+
+
+class ByteDecoder:
+    """The same for a byte-level tokenizer, of which every token is some bytes: a tenth of the time, and the same text.
+
+    Bytes that can't become a character any more are shown as a replacement sign at once, and not when the next one is whole.
+    """
+
+    def __init__(self, tokenizer: Tokenizer):
+        self.bytes_of = tokenizer.token_bytes
+        self.utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes, possibly empty."""
+        return self.utf8.decode(self.bytes_of(token_id))
+
+    def flush(self) -> str:
+        """Whatever is still held back, as a replacement sign."""
+        return self.utf8.decode(b"", final=True)
 
 
 def load_tokenizer(name: str | Path) -> Tokenizer:
@@ -158,6 +197,20 @@ def save_tokenizer(tokenizer: Tokenizer, folder: str | Path, max_length: int) ->
         "model_max_length": max_length,
     }
     (path / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+@cache
+def _byte_of_letter() -> dict[str, int]:
+    """How a byte-level vocabulary spells bytes: printable ones of Latin-1 as themselves, the others as letters from U+0100 on."""
+    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return {chr(byte): byte for byte in printable} | {chr(0x100 + i): byte for i, byte in enumerate(others)}
+
+
+def _bytes_of(token: str) -> bytes:
+    """A token as it is spelled in the vocabulary -> its bytes; one that was added as it is has no such spelling."""
+    letters = _byte_of_letter()
+    return bytes(letters[c] for c in token) if all(c in letters for c in token) else token.encode()
 
 
 def _eos_token(folder: Path, bpe: BPE) -> str | None:

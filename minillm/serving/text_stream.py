@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from minillm.model.tokenizer import StreamDecoder, Tokenizer
+from minillm.model.tokenizer import Tokenizer
 
 
 class TextStream:
@@ -18,7 +18,7 @@ class TextStream:
     """
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str] = (), min_tokens: int = 0):
-        self.decoder, self.stops = StreamDecoder(tokenizer), tuple(stops)
+        self.decoder, self.stops = tokenizer.stream(), tuple(stops)
         self._free_tokens = min_tokens  # tokens to come whose text ends no stop string
         self._held = ""  # text that is not shown yet
         self._decided = 0  # how many of its characters were there when stop strings did not count yet

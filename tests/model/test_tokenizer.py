@@ -4,13 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as BPE
-from tokenizers import processors
+from tokenizers import decoders, processors
 
 import minillm as ml
 from minillm.errors import FileProblem, InvalidType, InvalidValue
-from minillm.model.tokenizer import END_OF_TEXT, StreamDecoder, save_tokenizer, train_tokenizer
+from minillm.model.tokenizer import END_OF_TEXT, ByteDecoder, StreamDecoder, Tokenizer, save_tokenizer, train_tokenizer
 
 TOKENIZER = train_tokenizer(["def naïve(x):\n        return x  # größer 🙂\n" * 5], 320)
+STREAMS = [StreamDecoder, ByteDecoder]
+MORE = BPE.from_str(TOKENIZER.bpe.to_str())
+MORE.add_tokens(["<think>", "größer", "→x"])
+MORE.add_special_tokens(["<|end|>"])
+MORE = Tokenizer(MORE)
 
 
 @given(st.text())
@@ -19,23 +24,34 @@ def test_decode_inverts_encode(text):
         assert TOKENIZER.decode(TOKENIZER.encode(text)) == text
 
 
-@given(st.text(min_size=1))
-def test_streamed_pieces_join_to_the_text_and_hold_no_half_character(text):
+@pytest.mark.parametrize("decoder", STREAMS)
+@given(text=st.text(min_size=1))
+def test_streamed_pieces_join_to_the_text_and_hold_no_half_character(decoder, text):
     text = text.replace("\ufffd", "")
-    stream = StreamDecoder(TOKENIZER)
+    stream = decoder(TOKENIZER)
     pieces = [stream.push(i) for i in TOKENIZER.encode(text) if i != TOKENIZER.eos_token_id]
     assert not any("\ufffd" in p for p in pieces)
     assert "".join(pieces) + stream.flush() == text.replace(END_OF_TEXT, "")
 
 
-@given(st.lists(st.integers(0, TOKENIZER.vocab_size - 1), max_size=40))
-def test_streaming_any_ids_joins_to_their_decoding(ids):
-    stream = StreamDecoder(TOKENIZER)
-    assert "".join(stream.push(i) for i in ids) + stream.flush() == TOKENIZER.decode(ids)
+@pytest.mark.parametrize("decoder", STREAMS)
+@given(ids=st.lists(st.integers(0, MORE.vocab_size + 2), max_size=40))
+def test_streaming_any_ids_joins_to_their_decoding(decoder, ids):
+    """Broken characters, special and added tokens, and rows that no token names."""
+    stream = decoder(MORE)
+    assert "".join(stream.push(i) for i in ids) + stream.flush() == MORE.bpe.decode(ids, skip_special_tokens=True)
 
 
-def test_an_emoji_is_shown_when_its_last_byte_arrives():
-    stream = StreamDecoder(TOKENIZER)
+def test_a_tokenizer_that_is_not_of_bytes_is_streamed_by_its_own_decoder():
+    assert type(TOKENIZER.stream()) is ByteDecoder
+    bpe = BPE.from_str(TOKENIZER.bpe.to_str())
+    bpe.decoder = decoders.Sequence([decoders.ByteLevel(), decoders.Strip(" ", 1, 0)])
+    assert type(Tokenizer(bpe).stream()) is StreamDecoder
+
+
+@pytest.mark.parametrize("decoder", STREAMS)
+def test_an_emoji_is_shown_when_its_last_byte_arrives(decoder):
+    stream = decoder(TOKENIZER)
     ids = TOKENIZER.encode("🚀")
     assert len(ids) > 1
     assert [stream.push(i) for i in ids] == [""] * (len(ids) - 1) + ["🚀"]
@@ -83,8 +99,9 @@ def test_decoding_takes_ids_and_rounds_nothing(ids):
         TOKENIZER.decode(ids)
 
 
-def test_a_row_of_the_model_that_no_token_names_has_no_text():
-    stream = StreamDecoder(TOKENIZER)
+@pytest.mark.parametrize("decoder", STREAMS)
+def test_a_row_of_the_model_that_no_token_names_has_no_text(decoder):
+    stream = decoder(TOKENIZER)
     ids = TOKENIZER.encode("def x")
     pieces = [stream.push(i) for i in (*ids[:1], TOKENIZER.vocab_size + 7, *ids[1:])]
     assert "".join(pieces) + stream.flush() == "def x"
