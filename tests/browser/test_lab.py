@@ -57,7 +57,7 @@ def kernel_workbench():
     """The widgets of lessons from 03 on under each other in one output, so that none is scrolled out of the page."""
     shown = (
         "import ipywidgets, minillm as ml\nw = ml.lab.widgets\nipywidgets.VBox([w.online_softmax(), w.program_ids(),"
-        " w.tile_explorer(), w.ir_explorer(), w.next_token_cost(), w.pool_explorer(), w.prefix_explorer(), w.batching_explorer(), w.compare_schedules(), w.speculation_explorer(), ml.lab.compare_kernels(rungs=['naive', 'sdpa'], seconds=0.01)])"
+        " w.tile_explorer(), w.ir_explorer(), w.next_token_cost(), w.pool_explorer(), w.prefix_explorer(), w.batching_explorer(), w.compare_schedules(), w.decoding_explorer(ml.load_model('tiny'), ml.load_tokenizer('tiny')), w.speculation_explorer(), ml.lab.compare_kernels(rungs=['naive', 'sdpa'], seconds=0.01)])"
     )
     return nbformat.from_dict(clean(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(shown)])))
 
@@ -268,6 +268,7 @@ def widget(page, label: str):
         ("Prompts arrived", "ArrowRight", "prompt 6 of 8, Dora: read lines"),  # lesson 11
         ("Queue delay (ms)", "ArrowRight", "waits 20 ms"),  # lesson 12
         ("Rate (requests/s)", "ArrowRight", "20 requests in 1.25 s"),  # lessons 13 and 14
+        ("Beam width (texts)", "ArrowRight", "beam search, width 4: step"),  # lesson 15
         ("Acceptance (a guess)", "ArrowRight", "at an acceptance of 85%"),  # lesson 16
     ],
 )
