@@ -103,13 +103,14 @@ def attend_paged(
     if layout.order is not None:
         q = q.index_select(0, layout.order)
     if len(layout.pieces) == 1:
-        parts = [_attend_piece(q, pages, layout.pieces[0], plan, window, scale, scratch)]
+        out = _attend_piece(q, pages, layout.pieces[0], plan, window, scale, scratch)
     else:
-        parts = [
-            _attend_piece(rows, pages, piece, plan, window, scale, scratch)
-            for rows, piece in zip(q.split(layout.rows), layout.pieces, strict=True)
-        ]
-    out = parts[0] if len(parts) == 1 else torch.cat(parts)
+        out = torch.cat(
+            [
+                _attend_piece(rows, pages, piece, plan, window, scale, scratch)
+                for rows, piece in zip(q.split(layout.rows), layout.pieces, strict=True)
+            ]
+        )
     return out if layout.inverse is None else out.index_select(0, layout.inverse)
 
 

@@ -131,7 +131,7 @@ class PagedPlan:
         blocks, count = text.block_ids[first_page : -(-text.keys // self.block_size)], text.keys - first
         if pages.by_head is not None and lie_in_a_row(blocks):
             return InPlace(text, blocks[0] * self.block_size + start, count)
-        block_ids = torch.tensor(blocks, device=pages.k.device)
+        block_ids = _tensor(np.array(blocks, dtype=np.int64), pages.k.device)
         if text.length > 1 or len(blocks) * pages.page_bytes > TILE_BYTES:
             return Alone(text, block_ids, start)
         buffer = scratch.buffer(pages, len(blocks), dtype)
