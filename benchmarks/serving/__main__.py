@@ -34,10 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n".join(map(throughput.in_words, written)), flush=True)
     command = f"python benchmarks/serving{' --quick' * chosen.quick}"
     record = record_run([*decided, *computed, *written], measure_this_machine("cpu"), command)
-    for name, fit in recorded_step_costs([record]).items():
+    records = [record]
+    if torch.cuda.is_available():
+        on_gpu = steps.gpu_steps(quick=chosen.quick)
+        print("\n".join(map(steps.in_words, on_gpu)), flush=True)
+        records.append(record_run(on_gpu, measure_this_machine("cuda"), command))
+    for name, fit in recorded_step_costs(records).items():
         print(f"{name}: {fit}")
-    if not chosen.no_record:
-        path = write_record(record, f"serving{'-quick' * chosen.quick}", chosen.out)
+    for one in () if chosen.no_record else records:
+        path = write_record(one, f"serving{'-quick' * chosen.quick}", chosen.out)
         print(f"recorded in {path.name}")
 
 

@@ -19,7 +19,7 @@ from minillm.measure.record import Measurement, Record, records
 
 OPERATOR = "engine_step"
 LETTERS = ("T", "rows", "B", "S", "pairs")  # what a record's shape calls the five numbers of a step's work
-FEW = (16, 64)  # up to so many tokens, another one costs less or more than later ones: the weights are read anyway
+FEW = (16, 64, 256)  # up to so many tokens, another one costs less or more than later ones: the weights are read anyway
 
 
 class StepWork(NamedTuple):

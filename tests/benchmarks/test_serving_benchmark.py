@@ -8,6 +8,7 @@ import torch
 
 from minillm.measure.step_cost import OPERATOR, PARTS, StepWork, work_of
 from minillm.model import Decoder, ModelConfig
+from minillm.serving.runner import PagedLoop
 
 SMALL = ModelConfig(61, 32, 48, 2, 4, 2, 8, max_position_embeddings=1024)
 
@@ -29,26 +30,43 @@ def steps(repository, monkeypatch):
 
 def test_the_grid_has_every_kind_of_step_and_fits_the_bundled_model(steps):
     grid = steps.grid()
-    assert len(grid) == len(set(grid)) >= 6 * len(PARTS)
+    assert len(grid) == len(set(grid)) >= 5 * len(PARTS)
     assert max(start + new for shares in grid for start, new in shares) <= 1024
     kinds = [{new > 1 for _, new in shares} for shares in grid]
     assert all(kinds.count(kind) >= 10 for kind in ({False}, {True}, {False, True}))
 
 
+def test_a_gpu_has_the_same_kinds_of_step_and_larger_ones(steps):
+    grid = steps.grid(on_gpu=True)
+    assert len(grid) == len(set(grid)) >= 4 * len(PARTS)
+    assert max(len(shares) for shares in grid) == 256 and max(new for shares in grid for _, new in shares) == 4096
+    assert max(sum(start + new for start, new in shares) for shares in grid) <= 2**17
+    kinds = [{new > 1 for _, new in shares} for shares in grid]
+    assert all(kinds.count(kind) >= 10 for kind in ({False}, {True}, {False, True}))
+
+
+def test_known_shapes_are_timed_in_bfloat16(steps, monkeypatch):
+    monkeypatch.setattr(steps, "grid", lambda on_gpu=False: [((31, 1),), ((0, 8),)])
+    monkeypatch.setattr(steps, "KNOWN_CONFIGS", {"small": SMALL})
+    rows = steps.gpu_steps(models=["small"], device="cpu", quick=True)
+    assert [(row.dtype, dict(row.options)) for row in rows] == [("bfloat16", {"model": "small 0M"})] * 2
+    assert "small 0M, bfloat16, T 1" in steps.in_words(rows[0])
+
+
 def test_every_call_is_the_same_step_and_gives_its_blocks_back(steps):
     torch.manual_seed(0)
     model = Decoder(SMALL)
-    cache = steps.filled_cache(model)
-    with steps.step_call(model, cache, ((0, 5), (20, 1), (33, 7))) as call:
+    cache, loop = steps.filled_cache(model, steps.grid()), PagedLoop(model)
+    with steps.step_call(loop, cache, ((0, 5), (20, 1), (33, 7))) as call:
         assert torch.equal(call(), call()) and cache.pool.num_used > 0
-    with steps.step_call(model, cache, ((0, 9),)) as call:
+    with steps.step_call(loop, cache, ((0, 9),)) as call:
         ids = torch.randint(0, 61, (9,), generator=torch.Generator().manual_seed(0))
         assert call().item() == model(ids[None])[0, -1].argmax().item()
     assert cache.pool.num_used == 0
 
 
 def test_blocks_are_dealt_out_in_no_order(steps):
-    blocks = steps.filled_cache(Decoder(SMALL)).pool.allocate(50)
+    blocks = steps.filled_cache(Decoder(SMALL), steps.grid()).pool.allocate(50)
     assert sum(b - a == 1 for a, b in itertools.pairwise(blocks)) < 8
 
 
