@@ -127,15 +127,19 @@ class PagedBatch:
 
     def attend_by_kernels(self, layer: int, q: Tensor, k: Tensor, v: Tensor, *, window: int | None = None) -> Tensor:
         """`attend` by the Triton kernels: what a GPU does. float64, and heads wider than 256, are not theirs."""
-        from minillm.kernels import kv_write, paged_attention
+        from minillm.kernels import kv_write
+        from minillm.kernels.paged_attention import attend_paged as attend_by_kernel
 
         pages = self.cache.pages[layer]
         scales = {} if pages.k_scale is None else {"k_scale": pages.k_scale, "v_scale": pages.v_scale}
         kv_write(k.detach(), v.detach(), pages.k, pages.v, self.slot_mapping, **scales)
-        return paged_attention(
+        # Unchecked: what a batch is made of fits, and a look at its tensors' values would wait for the GPU.
+        out, _ = attend_by_kernel(
             q.detach(), pages.k, pages.v, self.block_table, self.seq_lens, self.query_start_loc, self.max_query_len,
-            window=window, **scales,
+            window, 0.0, None, None, pages.k_scale, pages.v_scale, None, None,
+            list(zip(self.counts, self.lengths, strict=True)),
         )  # fmt: skip
+        return out
 
     def last_rows(self, x: Tensor) -> Tensor:
         """x (T, …), one row a new token -> (B, …), the last of each text."""
