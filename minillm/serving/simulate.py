@@ -18,8 +18,8 @@ from minillm.serving.request import Request
 from minillm.serving.request_times import RequestTimes, Slo, Summary, summarise
 from minillm.serving.scheduler import Scheduler
 from minillm.serving.scheduler_config import QueueFull, SchedulerConfig
-from minillm.serving.scheduler_output import SchedulerOutput, Share
-from minillm.serving.trace import StepTrace, TracedShare
+from minillm.serving.scheduler_output import SchedulerOutput
+from minillm.serving.trace import StepTrace, trace_shares
 from minillm.serving.workload import Workload
 
 MADE_UP = (1,)  # the token that every text is given; nothing depends on which it is
@@ -108,8 +108,7 @@ class Simulator:
         if not self.scheduler.has_unfinished:
             return None
         start, output = self.now, self.scheduler.schedule()
-        shares = tuple(map(_traced, output.shares))
-        tables = {s.request.request_id: tuple(s.request.table.block_ids) for s in output.shares if s.request.table}
+        shares, tables = trace_shares(output)
         self.now += self.cost.seconds(_work(output))
         sampled = {s.request.request_id: MADE_UP for s in output.shares if s.samples}
         finished = tuple(request.request_id for request in self.scheduler.update(output, sampled))
@@ -187,9 +186,3 @@ def _work(output: SchedulerOutput) -> StepWork:
     rows = sum(share.num_drafts + 1 for share in output.shares if share.samples)
     shares = ((share.start, share.num_tokens) for share in output.shares)
     return StepWork.of(shares, rows, output.num_padding_tokens)
-
-
-def _traced(share: Share) -> TracedShare:
-    request, start, num_tokens, _, _ = share
-    is_decode = request.num_output_tokens > 0 and start + 1 == request.num_tokens
-    return TracedShare(request.request_id, start, num_tokens, "decode" if is_decode else "prefill")

@@ -14,7 +14,12 @@ from simulator_battery import CHECKS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "simulator"
-MODULES = ("measure.step_cost", "serving.workload", "serving.simulate")  # in the order in which they import one another
+MODULES = (
+    "measure.step_cost",
+    "serving.workload",
+    "serving.trace",
+    "serving.simulate",
+)  # in the order in which they import one another
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
