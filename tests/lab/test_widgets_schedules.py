@@ -63,6 +63,26 @@ def test_bars_are_the_trace(explorer):
                 assert all(a[1] < b[0] for a, b in pairwise(own)), "stretches that touch are one"
 
 
+def test_a_days_numbers_are_read_off_its_steps(explorer):
+    for day in explorer.data(blocks=64).days:
+        simulation = day.simulation
+        held = [64 - step.num_free_blocks for step in simulation.steps]
+        assert day.peak == max(held) / 64
+        gaps = [b - a for times in simulation.times for a, b in pairwise(times.token_times)]
+        assert day.longest_gap == max(gaps) and day.patience == 0.05
+        black = stretches_of(day)["stands still"]
+        assert sorted(end - start for _, start, end in black) == sorted(gap for gap in gaps if gap > 0.05)
+        rows = sum(step.num_tokens for step in simulation.steps)
+        padded = sum(step.num_padding_tokens for step in simulation.steps)
+        assert simulation.padding == padded / (rows + padded)
+
+
+def test_without_a_promise_a_long_gap_is_three_usual_ones():
+    day = explore_schedules(cost=FIT, slo=Slo(ttft=1.0)).data()["prefill_first"]
+    gaps = sorted(gap for times in day.simulation.times for gap in times.itl)
+    assert day.patience == pytest.approx(3 * (gaps[len(gaps) // 2] + gaps[(len(gaps) - 1) // 2]) / 2)
+
+
 def test_words_are_the_numbers(explorer):
     data, text = explorer.data(), explorer.text().splitlines()
     assert text[0] == repr(data.workload) and len(text) == 2 + len(POLICIES) + 3
