@@ -45,15 +45,16 @@ class Text:
 
     def write(self, tokens: Sequence[int], logprobs: Sequence[dict[int, float]] | None = None) -> TextChunk:
         """Chosen tokens -> what they add to the text, up to the one that ends it; those behind it are dropped."""
-        request, pieces, reason = self.request, [], None
-        count = len(request.token_ids) - len(request.prompt_token_ids)
+        request, stream, pieces = self.request, self.stream, []
+        left = request.max_tokens - request.num_output_tokens
+        reason: FinishReason | None = None
         kept = 0
         for token in tokens:
             kept += 1
             silent = token in request.stop_token_ids
-            reason = self._reason(silent, count + kept)
-            if self.stream is not None:
-                piece, stopped = self.stream.push(token, last=reason is not None, silent=silent)
+            reason = "stop" if silent else "length" if kept == left else None
+            if stream is not None:
+                piece, stopped = stream.push(token, last=reason is not None, silent=silent)
                 pieces.append(piece)
                 reason = "stop" if stopped else reason
             if reason is not None:
@@ -70,9 +71,6 @@ class Text:
         """The last chunk of a text whose computation raised; the answer says the same."""
         said = self.answer.error = f"{type(error).__name__}: {error}"
         return TextChunk("", (), "error", self.index, self.answer.request_id, error=said)
-
-    def _reason(self, silent: bool, count: int) -> FinishReason | None:
-        return "stop" if silent else "length" if count == self.request.max_tokens else None
 
     def output(self) -> CompletionOutput:
         """The text as far as it is written."""

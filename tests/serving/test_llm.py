@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import minillm as ml
-from minillm.errors import FileProblem, InvalidType, InvalidValue
+from minillm.errors import FileProblem, InvalidType, InvalidValue, Unsupported
 
 GREEDY = ml.SamplingParams(temperature=0, max_tokens=12, ignore_eos=True)
 
@@ -118,13 +118,13 @@ def test_the_last_position_can_be_used_and_not_one_more(llm):
     ],
 )
 def test_bad_calls_are_refused_before_any_work(llm, monkeypatch, prompts, params, error, text):
-    monkeypatch.setattr(llm.model, "hidden_states", lambda *a: pytest.fail("work was done"))
+    monkeypatch.setattr(llm.engine, "step", lambda: pytest.fail("work was done"))
     with pytest.raises(error, match=text):
         llm.generate(prompts, params)
 
 
 def test_one_bad_prompt_stops_the_call_before_the_good_one_runs(llm, monkeypatch):
-    monkeypatch.setattr(llm.model, "hidden_states", lambda *a: pytest.fail("work was done"))
+    monkeypatch.setattr(llm.engine, "step", lambda: pytest.fail("work was done"))
     with pytest.raises(InvalidValue):
         llm.generate(["def", ""], GREEDY)
 
@@ -139,3 +139,58 @@ def test_unknown_models_and_dtypes(folder):
         ml.LLM("tinny")
     with pytest.raises(InvalidValue, match="got 'int8'"):
         ml.LLM(folder, dtype="int8")
+
+
+def test_a_model_may_be_a_decoder_with_or_without_a_tokenizer(folder):
+    model = ml.load_model(folder)
+    named, given = ml.LLM(folder), ml.LLM(model, folder)
+    assert given.generate("def", GREEDY)[0].outputs == named.generate("def", GREEDY)[0].outputs
+    bare = ml.LLM(model)
+    ids = named.tokenizer.encode("def")
+    assert bare.generate(ids, GREEDY)[0].outputs[0].token_ids == named.generate("def", GREEDY)[0].outputs[0].token_ids
+    assert bare.generate(ids, GREEDY)[0].outputs[0].text == ""
+    with pytest.raises(InvalidType, match="text needs a tokenizer"):
+        bare.generate("def", GREEDY)
+    with pytest.raises(InvalidValue, match="stop strings need a tokenizer"):
+        bare.generate(ids, ml.SamplingParams(stop="x"))
+    with pytest.raises(InvalidValue, match="dtype and device are for a model that is loaded by name"):
+        ml.LLM(model, dtype="float64")
+    with pytest.raises(InvalidType, match="tokenizer must be a Tokenizer or a name"):
+        ml.LLM(model, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "text"),
+    [
+        (dict(polcy="budget"), InvalidType, r"no option 'polcy' \(did you mean 'policy'\?\); known: block_size, "),
+        (dict(policy="newest"), InvalidValue, "unknown policy 'newest'"),
+        (dict(speculative="magic"), InvalidValue, "unknown proposer 'magic'"),
+        (dict(block_size=0), InvalidValue, "block_size must be at least 1; got 0"),
+        (dict(num_blocks=0), InvalidValue, "num_blocks must be at least 1; got 0"),
+        (dict(num_blocks=1.5), InvalidType, "num_blocks must be a whole number"),
+        (dict(num_blocks=10**12), InvalidValue, "must each fit the memory"),
+        (dict(max_num_seqs=0), InvalidValue, "max_num_seqs must be at least 1"),
+        (dict(max_num_batched_tokens="many"), InvalidType, "max_num_batched_tokens must be a whole number"),
+        (dict(max_model_len=65), InvalidValue, "at most the model's 64 positions; got 65"),
+        (dict(max_model_len=0), InvalidValue, "max_model_len must be at least 1"),
+        (dict(enable_prefix_caching="yes"), InvalidType, "enable_prefix_caching must be True or False"),
+        (dict(chat_template=7), InvalidType, "chat_template must be Jinja source"),
+        (dict(chat_template="{% if %}"), InvalidValue, "a chat template must be Jinja"),
+    ],
+)
+def test_options_outside_their_rule_are_refused(folder, options, error, text):
+    with pytest.raises(error, match=text):
+        ml.LLM(folder, **options)
+
+
+def test_the_cache_is_as_large_as_the_texts_that_may_run_or_a_gibibyte(folder):
+    llm = ml.LLM(folder, max_num_seqs=3)
+    assert llm.engine.cache.pool.num_blocks == 3 * 64 / 16
+    assert ml.LLM(folder, max_num_seqs=3, max_model_len=20, block_size=8).engine.cache.pool.num_blocks == 3 * 3
+    large = ml.LLM(folder, max_num_seqs=10**9, max_num_batched_tokens=10**9, block_size=64).engine.cache
+    assert large.nbytes == 2**30
+
+
+def test_bundled_models_have_no_chat_template_and_say_so(folder):
+    with pytest.raises(Unsupported, match="which has none; use generate with text, or a checkpoint made for chat"):
+        ml.LLM("tiny").chat([dict(role="user", content="Hello")])
