@@ -92,7 +92,9 @@ class Ledger:
         if total > self.budget:
             raise _Wrong(("what", f"{total} tokens in a step of {self.budget}"))
         if len(writers) <= self.budget and writers - planned:
-            raise _Wrong(("what", f"{', '.join(sorted(writers - planned))} is being written and gets no token"))
+            raise _Wrong(
+                ("what", f"being written, and without a token in this step: {', '.join(sorted(writers - planned))}")
+            )
         if total < min(work, self.budget):
             raise _Wrong(("what", f"{total} of {self.budget} tokens are used, and there is work for {work}"))
         for name, _, count, samples in plan:
