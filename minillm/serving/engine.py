@@ -20,7 +20,7 @@ from minillm.model.tokenizer import Tokenizer
 from minillm.serving.answer import Answer
 from minillm.serving.answers import Answers
 from minillm.serving.drafts import Proposer, as_proposer
-from minillm.serving.engine_options import engine_cache, scheduler_config
+from minillm.serving.engine_options import engine_cache, require_switch, scheduler_config
 from minillm.serving.metrics import EngineMetrics
 from minillm.serving.outputs import FinishReason, RequestOutput, TextChunk
 from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
@@ -47,6 +47,7 @@ class LLMEngine:
     num_blocks      blocks of the cache; by default, on a CPU, as many as `max_num_seqs` texts of full length need, but at
                     most 1 GiB of them and at least one text; elsewhere at most 80 % of the memory that is free
     speculative     "ngram", "draft" or a Proposer: guesses ahead, which change how long a text takes and never the text
+    cuda_graphs     on a GPU: record the steps in which every text brings one token when the engine is built, and replay them
     clock           seconds, for times and traces
     new_seed        a seed for a request that names none
     check           poison freed blocks, and assert what must hold at every step: for tests, slow
@@ -54,7 +55,11 @@ class LLMEngine:
     rules           fields of SchedulerConfig, such as max_num_batched_tokens, max_num_seqs, policy, enable_prefix_caching
 
     Without a tokenizer prompts are token ids and texts are empty. Raises InvalidType or InvalidValue for options outside
-    their rule. Not for several threads at once; AsyncLLM is. After vLLM's engine.
+    their rule, and Unsupported for CUDA graphs where there can be none. Not for several threads at once; AsyncLLM is. After
+    vLLM's engine.
+
+    "The same" is up to rounding: a product of matrices may add in another order for another number of rows, so where two
+    tokens score alike to the last bits, company can decide between them. In float64 that does not happen in practice.
     """
 
     def __init__(
@@ -65,12 +70,14 @@ class LLMEngine:
         block_size: int = 16,
         num_blocks: int | None = None,
         speculative: str | Proposer | None = None,
+        cuda_graphs: bool = False,
         clock: Callable[[], float] = time.perf_counter,
         new_seed: Callable[[], int] = lambda: secrets.randbits(63),
         check: bool = False,
         on_step: Callable[[StepTrace], None] | None = None,
         **rules: Any,
     ):
+        require_switch(cuda_graphs=cuda_graphs)
         config = scheduler_config(model, rules)
         self.model, self.tokenizer = model, tokenizer
         self.cache = engine_cache(model, config, block_size, num_blocks, check)
@@ -81,6 +88,8 @@ class LLMEngine:
         self.proposer = as_proposer(speculative, model, num_blocks=blocks, block_size=block_size)
         self.clock, self.on_step, self.num_steps, self.num_failed_proposals = clock, on_step, 0, 0
         self.worker, self._new_seed = Worker(model, self.cache), new_seed
+        if cuda_graphs:
+            self.worker.record_decoding(config.num_seats, config.max_model_len or model.config.max_position_embeddings)
         self.answers = Answers()
         self._unwanted: list[str] = []
 

@@ -20,7 +20,7 @@ MOST_OF_FREE = 0.8  # of an accelerator's free memory
 def scheduler_config(model: Decoder, rules: dict[str, Any]) -> SchedulerConfig:
     """The rules given by name -> a SchedulerConfig for this model. Refuses an unknown name, saying the nearest."""
     known = [f.name for f in dataclasses.fields(SchedulerConfig)]
-    own = ["block_size", "num_blocks", "speculative", "clock", "new_seed", "check", "on_step"]
+    own = ["block_size", "num_blocks", "speculative", "cuda_graphs", "clock", "new_seed", "check", "on_step"]
     for name in rules:
         if name not in known:
             near = nearest_name(name, [*known, *own])
@@ -57,3 +57,10 @@ def default_num_blocks(model: Decoder, config: SchedulerConfig, block_size: int)
         free, _ = torch.cuda.mem_get_info(model.device)
         return max(1, min(config.num_seats * a_text, int(MOST_OF_FREE * free) // a_block))
     return max(a_text, min(config.num_seats * a_text, MOST_CACHE // a_block))
+
+
+def require_switch(**switches: object) -> None:
+    """Raise InvalidType for one that is neither True nor False."""
+    for name, value in switches.items():
+        if value is not True and value is not False:
+            raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(value), "pass a bool"))

@@ -20,6 +20,7 @@ from minillm.decoding.sampling import choose_tokens, token_logprobs
 from minillm.decoding.speculative import accept_same_noise
 from minillm.model.decoder import Decoder
 from minillm.serving.answer import Text
+from minillm.serving.decode_graph import DecodeGraphs, graph_sizes
 from minillm.serving.runner import PagedLoop
 from minillm.serving.scheduler_output import SchedulerOutput, Share
 
@@ -44,6 +45,11 @@ class Worker:
     def __init__(self, model: Decoder, cache: PagedCache):
         self.model, self.cache, self.loop = model, cache, PagedLoop(model)
         self.num_failed_passes = 0
+        self.graphs: DecodeGraphs | None = None
+
+    def record_decoding(self, most: int, max_length: int) -> None:
+        """Let a GPU learn the steps of up to `most` texts of up to `max_length` tokens by heart; see DecodeGraphs."""
+        self.graphs = DecodeGraphs(self.loop, self.cache, graph_sizes(most), max_length)
 
     @torch.inference_mode()
     def run(self, output: SchedulerOutput, texts: Mapping[str, Text]) -> Outcome:
@@ -68,6 +74,8 @@ class Worker:
             token_ids += share.token_ids
         batch = make_batch(self.cache, tables, [share.num_tokens for share in shares])
         rows = rows_to_score(shares)
+        if rows is None and self.graphs is not None and self.graphs.takes(batch):
+            return self.graphs.step(token_ids, batch)
         device = self.cache.device
         wanted = None if rows is None else torch.tensor(rows, dtype=torch.int64, device=device)
         return self.loop.step(torch.tensor(token_ids, device=device), batch, wanted)
