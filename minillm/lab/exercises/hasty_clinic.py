@@ -2,7 +2,8 @@
 
 The mended class is driven beside the only thing that cannot be wrong, each text written alone by the same model. The
 little engine's memory keeps whatever was last written into a page, so a page that changed hands too soon shows as a foreign
-letter. Pages are counted after every pass, and so are passes and words, for a schedule that serves one text at a time is right too.
+letter. Pages are counted after every pass, and so are passes and words, for a schedule that serves one text at a time, or reserves pages
+for all that may be written, writes the right words too.
 """
 
 from __future__ import annotations
@@ -163,6 +164,23 @@ def _only_who_must(d: Drive) -> None:
     _words_at_most(d, 46)
 
 
+def _head_of_the_line(d: Drive) -> None:
+    """Cem waits for three pages when Bob is sent back, and whoever of them comes in first leaves first."""
+    d.add(("ann", 4, 8), ("bob", 4, 8), ("cem", 9, 1)).finish()
+    if (left := list(d.engine.done)) != ["ann", "bob", "cem"]:
+        raise _Wrong(("leave in this order", ", ".join(left)), ("want", "ann, bob, cem: in order of arrival"))
+
+
+def _nothing_is_reserved(d: Drive) -> None:
+    """Two texts with a page each today, and with three each at their ends."""
+    d.add(("ann", 3, 9), ("bob", 3, 9)).step()
+    if (part := list(d.engine.passes[0])) != ["ann", "bob"]:
+        raise _Wrong(
+            ("in the first pass", ", ".join(part) or "nobody"), ("want", "ann, bob: there are pages for their words")
+        )
+    d.finish()
+
+
 def _words_at_most(d: Drive, most: int) -> None:
     words = sum(sum(who.values()) for who in d.engine.passes)
     if words > most:
@@ -176,7 +194,8 @@ CLINIC = Exercise(
         "Mend the patient, a subclass of LittleEngine with schedule() and send_back(). Every text must be written as if it were alone. A page "
         "is given back once, when its text has left or is sent back, and belongs to nobody else until then; a text that is sent "
         "back takes no part in the pass, and is read again from its first word when it returns. Everybody who runs and is not sent back "
-        "takes part in every pass, and who came last is sent back first, and only when a page is missing."
+        "takes part in every pass, and who came last is sent back first, to the head of the line, and only when a page is missing. The "
+        "head of the line comes in as soon as there are pages for the words it has."
     ),
     signature="Mended(model, num_pages, page_size)",
     layers={
@@ -188,11 +207,13 @@ CLINIC = Exercise(
             _case("given back once", "A page that is given back twice has two owners next.", _given_back_once, 6),
             _case("comes again", "A text that was sent back has no pages, so none of its words is computed any more.", _comes_again, 4),
             _case("asks for itself", "The text that lacks a page may be the newest: then it is the one to go, and not to run.", _asks_itself, 3),
+            _case("the head of the line", "Who was sent back came before all who wait: it stands in front of them, or it may wait for ever.", _head_of_the_line, 4),
             _case("ten texts", "Pages come back, and nobody is forgotten.", _all_leave, 8),
         ),
         "properties": (Property("forty days", _days, "Texts come while others run, with hardly more pages than the longest needs."),),
         "resources": (
             _case("one pass for all", "With pages for everybody, ten texts take as many passes as one.", _one_pass_for_all, 64),
+            _case("nothing is reserved", "Pages for what may be written stay empty until it is: hope lets in whoever fits now.", _nothing_is_reserved, 4),
             _case("nothing twice", "Nobody had to go: then every word is computed once.", _nothing_twice, 16),
             _case("only who must", "One page is missing: one text goes.", _only_who_must, 6),
         ),

@@ -45,6 +45,7 @@ KEEPS_UP = Exercise(
             _case("the lesson's server", "A pass of b takes 4000 + 500 b µs, so b / that must be 500 a second.", 500, 4000, 500, 16),
             _case("one is enough", "222 a second are served one by one; 200 come.", 200, 4000, 500, 16),
             _case("exactly as fast", "8 in 8000 µs are exactly 1000 a second: that is enough.", 1000, 4000, 500, 16),
+            _case("exactly as fast, and no round time", "7 in 8750 µs are exactly 800 a second; 8750 / 1 000 000 as a float is not.", 800, 7000, 250, 16),
             _case("a batch too small", "The size it takes is larger than the largest allowed.", 1400, 4000, 500, 16),
             _case("no batch is large enough", "A row takes 500 µs, so 2000 a second are never reached.", 2000, 4000, 500, 10_000),
             _case("nothing to share", "Without a fixed price a batch is as fast as its rows one by one.", 1500, 0, 500, 16),

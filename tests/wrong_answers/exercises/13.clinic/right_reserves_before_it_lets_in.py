@@ -1,4 +1,4 @@
-"""Reference counting by hand, with an index in place of `in`."""
+"""With an index in place of `in`: pages for who runs first, then for who waits."""
 
 from minillm.lab.little_engine import LittleEngine
 
