@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = open_door(
     {
         "attention_map": "minillm.lab.widgets.attention_maps",
         "batching_explorer": "minillm.lab.widgets.batch_waiting",
+        "chunk_explorer": "minillm.lab.widgets.chunk_sizes",
         "compare_kernels": "minillm.lab.widgets.kernel_lab",
         "compare_schedules": "minillm.lab.widgets.schedule_compare",
         "decode_bytes": "minillm.lab.widgets.fetched_bytes",
