@@ -78,8 +78,9 @@ class Text:
         text, reason = "".join(self.shown), self.request.finish_reason
         if self.logprobs is None:
             return CompletionOutput(self.index, text, tokens, reason)
-        total = sum(told[token] for told, token in zip(self.logprobs, tokens, strict=True))
-        return CompletionOutput(self.index, text, tokens, reason, tuple(self.logprobs), total)
+        told = tuple(self.logprobs[: len(tokens)])  # more, where an interruption took the last tokens back
+        total = sum(row[token] for row, token in zip(told, tokens, strict=True))
+        return CompletionOutput(self.index, text, tokens, reason, told, total)
 
 
 class Answer:

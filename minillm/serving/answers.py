@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from minillm.errors import InvalidValue, rule_numbers_remedy, unknown_name
+from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unknown_name
 from minillm.serving.answer import Answer, Text, text_id
 
 KEPT = 1000  # finished answers that are remembered
@@ -21,6 +21,8 @@ class Answers:
 
     def name(self, wanted: str | None, n: int) -> list[str]:
         """Names for the n texts of a request that is to be called so, or by a number. Raises InvalidValue for one in use."""
+        if wanted is not None:
+            require_id(wanted)
         while wanted is None:
             free = f"request-{self._num_named}"
             self._num_named += 1
@@ -43,6 +45,7 @@ class Answers:
 
     def find(self, request_id: str) -> Answer:
         """Raises InvalidValue for one that is unknown, or long forgotten."""
+        require_id(request_id)
         answer = self.live.get(request_id) or self.done.get(request_id)
         if answer is None:
             raise unknown_name("request", request_id, [*self.live, *self.done][-8:])
@@ -50,6 +53,7 @@ class Answers:
 
     def find_live(self, request_id: str) -> Answer:
         """Raises InvalidValue for one that is unknown or has ended."""
+        require_id(request_id)
         if request_id in self.done:
             rule, remedy = "only a request that is being written can be aborted", "read its output"
             raise InvalidValue(rule_numbers_remedy(rule, f"{request_id!r}, which has ended", remedy))
@@ -66,3 +70,9 @@ class Answers:
             if len(self.done) > KEPT:
                 self.done.popitem(last=False)
         return text
+
+
+def require_id(request_id: object) -> None:
+    """Raise InvalidType for what cannot be the name of a request."""
+    if not isinstance(request_id, str):
+        raise InvalidType(rule_numbers_remedy("request_id must be a string", f"{request_id!r:.60}", "pass a name"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any
 
 import torch
 
-from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.errors import InvalidValue, MinillmError, rule_numbers_remedy
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
 from minillm.serving.engine import LLMEngine
@@ -134,7 +135,7 @@ class EngineDriver:
 
     def __init__(self, engine: LLMEngine):
         self.engine = engine
-        self._wishes: list[Callable[[], None]] = []
+        self._wishes: deque[Callable[[], None]] = deque()
         self._mail: dict[str, Mailbox] = {}  # by request id; the thread's own
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -195,6 +196,10 @@ class EngineDriver:
                 self._hand_out(self.engine.step())
             except Exception as error:  # a listener's, say: what fails in the model ends one text only
                 self._end_all(error)
+            except BaseException as error:  # sys.exit, say: nobody may wait for a thread that is gone, so it stays
+                stopped = MinillmError(f"{error!r} was raised in the engine's thread; ask again.")
+                stopped.__cause__ = error
+                self._end_all(stopped)
 
     def _has_work(self) -> bool:
         """Wait for some. False once there will be none."""
@@ -204,12 +209,13 @@ class EngineDriver:
             return bool(self._wishes or self.engine.has_unfinished)
 
     def _do_wishes(self) -> None:
-        with self._changed:
-            wishes, self._wishes = self._wishes, []
-        for do in wishes:
+        while self._wishes:  # one at a time: should one raise, the others are still there
+            with self._changed:
+                do = self._wishes.popleft()
             do()
 
     def _hand_out(self, chunks: list[TextChunk]) -> None:
+        ending: dict[str, Mailbox] = {}  # ended after all chunks are out, for several of its texts may end in one step
         for chunk in chunks:
             mail = self._mail.get(chunk.request_id or "")
             if mail is None:
@@ -217,7 +223,9 @@ class EngineDriver:
             if mail.wants_chunks:
                 mail.put(chunk)
             if chunk.finish_reason is not None:
-                self._end_if_finished(mail)
+                ending[chunk.request_id or ""] = mail
+        for mail in ending.values():
+            self._end_if_finished(mail)
 
     def _end_if_finished(self, mail: Mailbox) -> None:
         name = mail.request_id

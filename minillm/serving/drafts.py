@@ -65,7 +65,7 @@ def as_proposer(
             raise unknown_name("proposer", speculative, ("ngram", "draft"))
         draft = load_model("tiny-draft", dtype=model.dtype, device=model.device)
         proposer = DraftModelProposer(draft, num_blocks, block_size=block_size)
-    elif callable(getattr(speculative, "propose", None)) and callable(getattr(speculative, "forget", None)):
+    elif _can_propose(speculative):
         proposer = speculative
     else:
         rule = "speculative must be 'ngram', 'draft' or a proposer"
@@ -74,3 +74,8 @@ def as_proposer(
         rule = f"a draft must share the model's vocabulary of {model.config.vocab_size} tokens"
         raise InvalidValue(rule_numbers_remedy(rule, f"one of {proposer.vocab_size}", "use speculative='ngram'"))
     return proposer
+
+
+def _can_propose(speculative: object) -> bool:
+    can = all(callable(getattr(speculative, name, None)) for name in ("propose", "forget"))
+    return can and all(hasattr(speculative, name) for name in ("k", "vocab_size"))

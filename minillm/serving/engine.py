@@ -7,20 +7,23 @@ company, after its memory was taken away, and with drafts: each choice depends o
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import takewhile
+from operator import index
 from typing import Any, NamedTuple
 
 from minillm.cache.prefix import PrefixCache
 from minillm.decoding.sampling import Choice
+from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
 from minillm.serving.answer import Answer
 from minillm.serving.answers import Answers
 from minillm.serving.drafts import Proposer, as_proposer
-from minillm.serving.engine_options import engine_cache, require_switch, scheduler_config
+from minillm.serving.engine_options import engine_cache, require_parts, require_switch, scheduler_config
 from minillm.serving.metrics import EngineMetrics
 from minillm.serving.outputs import FinishReason, RequestOutput, TextChunk
 from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
@@ -48,10 +51,10 @@ class LLMEngine:
                     most 1 GiB of them and at least one text; elsewhere at most 80 % of the memory that is free
     speculative     "ngram", "draft" or a Proposer: guesses ahead, which change how long a text takes and never the text
     cuda_graphs     on a GPU: record the steps in which every text brings one token when the engine is built, and replay them
-    clock           seconds, for times and traces
+    clock           seconds, for times and traces; where it goes back, time stands still
     new_seed        a seed for a request that names none
     check           poison freed blocks, and assert what must hold at every step: for tests, slow
-    on_step         called with a StepTrace after every step
+    on_step         called with a StepTrace after every step; what it raises comes through, and loses no chunk
     rules           fields of SchedulerConfig, such as max_num_batched_tokens, max_num_seqs, policy, enable_prefix_caching
 
     Without a tokenizer prompts are token ids and texts are empty. Raises InvalidType or InvalidValue for options outside
@@ -78,6 +81,7 @@ class LLMEngine:
         **rules: Any,
     ):
         require_switch(cuda_graphs=cuda_graphs)
+        require_parts(model, tokenizer, clock, new_seed, on_step)
         config = scheduler_config(model, rules)
         self.model, self.tokenizer = model, tokenizer
         self.cache = engine_cache(model, config, block_size, num_blocks, check)
@@ -91,12 +95,14 @@ class LLMEngine:
         if cuda_graphs:
             self.worker.record_decoding(config.num_seats, config.max_model_len or model.config.max_position_embeddings)
         self.answers = Answers()
+        self.unread: list[TextChunk] = []  # chunks of a step whose listener raised: the next step hands them out
         self._unwanted: list[str] = []
+        self._time, self._is_stepping = -math.inf, False
 
     @property
     def has_unfinished(self) -> bool:
-        """Whether any text is still to be written."""
-        return bool(self.answers.live)
+        """Whether any text is still to be written, or to be handed out."""
+        return bool(self.answers.live or self.unread)
 
     def read(self, prompt: Prompt, params: SamplingParams | None = None) -> ReadPrompt:
         """A prompt as `add` takes it. Raises what `add_request` raises for prompt and parameters, but for want of blocks."""
@@ -137,7 +143,7 @@ class LLMEngine:
         names = self.answers.name(request_id, params.n)
         seed = self._new_seed() if params.seed is None else params.seed
         answer = Answer(names, *prompt, params, seed)
-        ends, now = self.model.config.eos_token_ids, self.clock()
+        ends, now = self.model.config.eos_token_ids, self._now()
         requests = answer.begin(self.tokenizer, ends, priority=priority, salt=salt, arrival_time=now)
         self._schedule_all(requests)
         self.answers.add(answer)
@@ -149,38 +155,54 @@ class LLMEngine:
         """Schedule, compute and choose once -> what each text gained, in the order of the pass; nothing if there is no work.
 
         A text whose computation raises ends with reason "error", and its last chunk says why; the others go on unchanged.
-        Only an interruption (KeyboardInterrupt, say) comes through, and the texts of that step are then aborted.
+        Only an interruption (KeyboardInterrupt, say) comes through, and the texts of that step are then aborted. Raises
+        InvalidValue when it is called within a step, by a listener, say.
         """
-        start = self.clock()
+        if self._is_stepping:
+            rule, remedy = "an engine makes one step at a time", "ask again when it is over"
+            raise InvalidValue(rule_numbers_remedy(rule, "a step within a step", remedy))
+        self._is_stepping = True
+        try:
+            self._step()
+            chunks, self.unread = self.unread, []
+            return chunks
+        finally:
+            self._is_stepping = False
+
+    def _step(self) -> None:
+        start = self._now()
         self._drop_unwanted()
         if self.proposer is not None:
             self._propose(self.proposer)
         output = self.scheduler.schedule()
         if not output.shares:
-            return []
+            return
         shares, tables = trace_shares(output) if self.on_step is not None else ((), {})
         try:
-            outcome = self.worker.run(output, self.answers.texts)
+            written = self._write(self.worker.run(output, self.answers.texts))
         except BaseException:
             self._abort([share.request.request_id for share in output.shares])
             self.scheduler.update(output, {})
             raise
-        written = self._write(output, outcome)
+        self._settle(output, written)
+        self._forget(output.preempted, written.ended)
+        self.unread += written.chunks
         scheduler = self.scheduler
         trace = StepTrace(
-            self.num_steps, start, self.clock(), shares, output.admitted, output.preempted, tuple(written.ended),
+            self.num_steps, start, self._now(), shares, output.admitted, output.preempted, tuple(written.ended),
             scheduler.num_running, scheduler.num_waiting, self.cache.pool.num_free, tables, output.num_padding_tokens,
         )  # fmt: skip
         self.num_steps += 1
         self.metrics.observe(trace, written.tokens)
-        self._forget(output.preempted, written.ended)
         if self.on_step is not None:
             self.on_step(trace)
-        return written.chunks
 
     def abort(self, request_id: str) -> None:
         """Write no more of a request; what is written stays in its output. Raises InvalidValue for one that is unknown or has
-        ended."""
+        ended, and while a step is computed."""
+        if self.scheduler.step_in_flight():
+            rule, remedy = "a request is aborted between two steps", "use discard_later"
+            raise InvalidValue(rule_numbers_remedy(rule, f"{request_id!r:.60} in the middle of one", remedy))
         texts = self.answers.find_live(request_id).texts
         self._abort([text.request.request_id for text in texts if not text.request.is_finished])
 
@@ -221,15 +243,15 @@ class LLMEngine:
         vocab_size = self.model.config.vocab_size
         try:
             for request, ids in zip(writing, proposer.propose(writing, proposer.k, self._choice_of), strict=True):
-                request.draft_token_ids = list(takewhile(lambda token: 0 <= token < vocab_size, ids))
+                request.draft_token_ids = list(map(index, takewhile(lambda token: 0 <= token < vocab_size, ids)))
         except Exception:
             self.num_failed_proposals += 1  # drafts only save time: without them the texts are the same
 
     def _choice_of(self, request: Request, draft_ids: Sequence[int]) -> Choice:
         return self.answers.texts[request.request_id].choice(draft_ids)
 
-    def _write(self, output: SchedulerOutput, outcome: Outcome) -> Written:
-        """What was chosen becomes text."""
+    def _write(self, outcome: Outcome) -> Written:
+        """What was chosen becomes text; nobody else is told yet."""
         texts, failed = self.answers.texts, outcome.failed
         written = Written([], {}, {})
         for name, chosen in outcome.chosen.items():
@@ -243,22 +265,30 @@ class LLMEngine:
             if chunk.finish_reason is not None:
                 written.ended[name] = chunk.finish_reason
         for name, why in failed.items():
-            self.scheduler.finish(name, "error")
             written.chunks.append(texts[name].fail(why))
             written.ended[name] = "error"
+        return written
+
+    def _settle(self, output: SchedulerOutput, written: Written) -> None:
+        """The scheduler learns what was written, and why texts ended."""
+        for name, reason in written.ended.items():
+            if reason == "error":
+                self.scheduler.finish(name, "error")
         self.scheduler.update(output, written.tokens)
         for name, reason in written.ended.items():
-            request = texts[name].request
+            request = self.answers.texts[name].request
             if not request.is_finished:  # by a stop string: the scheduler knows tokens only
                 self.scheduler.finish(name, reason)
             request.finish_reason = reason  # which may be complete with the last token that was allowed
-        return written
 
     def _forget(self, preempted: Iterable[str], ended: Iterable[str]) -> None:
         """Texts that lost their memory, and texts that have ended."""
         if self.proposer is not None:
             for name in (*preempted, *ended):
-                self.proposer.forget(self.answers.texts[name].request)
+                try:
+                    self.proposer.forget(self.answers.texts[name].request)
+                except Exception:
+                    self.num_failed_proposals += 1
         for name in ended:
             self.answers.retire(name)
 
@@ -267,6 +297,12 @@ class LLMEngine:
             self.scheduler.finish(name, "abort")
             self.metrics.finish(name)
         self._forget((), names)
+
+    def _now(self) -> float:
+        now = self.clock()
+        if self._time < now < math.inf:
+            self._time = now
+        return self._time
 
     def _drop_unwanted(self) -> None:
         while self._unwanted:

@@ -11,10 +11,25 @@ from minillm.cache.paged import PagedCache
 from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 from minillm.model.decoder import Decoder
+from minillm.model.tokenizer import Tokenizer
 from minillm.serving.scheduler_config import SchedulerConfig
 
 MOST_CACHE = 2**30  # bytes of keys and values that an engine on a CPU reserves unasked
 MOST_OF_FREE = 0.8  # of an accelerator's free memory
+
+
+def require_parts(model: Any, tokenizer: Any, clock: Any, new_seed: Any, on_step: Any) -> None:
+    """Raise InvalidType unless an engine can be built of these."""
+    if not isinstance(model, Decoder):
+        rule, remedy = "an engine needs a Decoder", "use ml.load_model(name), or ml.LLM(name)"
+        raise InvalidType(rule_numbers_remedy(rule, f"{model!r:.60}", remedy))
+    if tokenizer is not None and not isinstance(tokenizer, Tokenizer):
+        rule, remedy = "tokenizer must be a Tokenizer", "use ml.load_tokenizer(name), or none"
+        raise InvalidType(rule_numbers_remedy(rule, f"{tokenizer!r:.60}", remedy))
+    hooks = {"clock": clock, "new_seed": new_seed} | ({} if on_step is None else {"on_step": on_step})
+    for name, hook in hooks.items():
+        if not callable(hook):
+            raise InvalidType(rule_numbers_remedy(f"{name} must be a function", f"{hook!r:.60}", "leave it out"))
 
 
 def scheduler_config(model: Decoder, rules: dict[str, Any]) -> SchedulerConfig:

@@ -178,7 +178,7 @@ class ChunkStream(Iterator[TextChunk]):
 
     def __next__(self) -> TextChunk:
         while not self._chunks:
-            if self._answer.is_finished:
+            if self._answer.is_finished and not self.llm.engine.unread:
                 self.close()
                 raise StopIteration
             self.llm.step()

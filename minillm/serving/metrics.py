@@ -102,6 +102,8 @@ class EngineMetrics:
 
     def times(self, request_id: str) -> RequestTimes:
         """The times so far of a request that is live, or of one of the last to end. Raises InvalidValue for others."""
+        if not isinstance(request_id, str):
+            raise unknown_name("request", request_id, [*self._lives, *self.finished][-8:])
         if request_id in self._lives:
             return self._lives[request_id].times()
         if request_id not in self.finished:
