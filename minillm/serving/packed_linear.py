@@ -92,6 +92,22 @@ class PackedOrTransposed(Linear):
         return self.one.add(total, x) if len(x) == 1 else self.many.add(total, x)
 
 
+class Compiled(Linear):
+    """The model's own weight for a single row, read by a loop in C (see `compiled.py`), and a `Packed` copy for more rows."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        from minillm.serving.compiled import one_row
+
+        self.weight, self.bias, self.one = weight.contiguous(), bias, one_row
+        self.many = (Packed if runs("packed") else Plain)(weight, bias)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.one(x, self.weight, self.bias) if len(x) == 1 else self.many(x)
+
+    def add(self, total: Tensor, x: Tensor) -> Tensor:
+        return self.one(x, self.weight, self.bias, total) if len(x) == 1 else self.many.add(total, x)
+
+
 class PackedBFloat16(Linear):
     """A packed copy in bfloat16. x is rounded to it too, and so is the product; sums within it are float32."""
 
@@ -119,15 +135,19 @@ LAYOUTS: dict[str, Callable[[Tensor, Tensor | None], Linear]] = {
     "transposed": Transposed,
     "packed": Packed,
     "packed or transposed": PackedOrTransposed,
+    "compiled": Compiled,
     "packed bfloat16": PackedBFloat16,
     "packed float16": PackedFloat16,
 }
+# Those that read the model's own weight, which nothing may be multiplied into.
+UNCHANGED = {"plain", "compiled"}
 # How many bytes of copies each takes for a byte of float32 weights.
 COPIED = {
     "plain": 0.0,
     "transposed": 1.0,
     "packed": 1.0,
     "packed or transposed": 2.0,
+    "compiled": 1.0,
     "packed bfloat16": 0.5,
     "packed float16": 0.5,
 }
@@ -147,7 +167,12 @@ def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torc
         raise unknown_name("layout of weights", name, ["auto", *LAYOUTS])
     if name == "plain" or (name == "transposed" and dtype in (torch.float32, torch.float64)):
         return name
-    if dtype != torch.float32 or device.type != "cpu" or not runs(name):
+    fits = dtype == torch.float32 and device.type == "cpu"
+    if fits and name == "compiled":
+        from minillm.serving.compiled import library
+
+        library()  # says by itself why there is none
+    if not fits or not runs(name):
         rule, remedy = f"weights can be {name!r} in float32 on a processor that torch packs for", "use 'auto'"
         raise Unsupported(rule_numbers_remedy(rule, f"{dtype} on {device}", remedy))
     return name
@@ -155,11 +180,12 @@ def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torc
 
 @cache
 def runs(name: str) -> bool:
-    """Whether this torch can make and use the layout on its processor: asked once, of a small product."""
-    weight, x = torch.linspace(-1, 1, 64 * 32).view(64, 32), torch.linspace(1, -1, 5 * 32).view(5, 32)
+    """Whether this torch can make and use the layout on its processor: asked once, of small products."""
+    weight, x = torch.linspace(-1, 1, 64 * 32).view(64, 32), torch.linspace(1, -1, 6 * 32).view(6, 32)
     try:
         with torch.no_grad():
-            got, want = LAYOUTS[name](weight, None)(x), F.linear(x, weight)
-    except (AttributeError, NotImplementedError, RuntimeError):
+            linear, want = LAYOUTS[name](weight, None), F.linear(x, weight)
+            got = torch.cat((linear(x[:1]), linear(x[1:])))
+    except (AttributeError, RuntimeError):  # no such operation, none for this processor, or no compiler
         return False
     return bool((got - want).abs().max() <= 0.02 * want.abs().max())

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from minillm.model.decoder import Decoder, DecoderLayer
 from minillm.model.layers import RMSNorm
-from minillm.serving.packed_linear import COPIED, LAYOUTS, Linear, choose_layout
+from minillm.serving.packed_linear import COPIED, LAYOUTS, UNCHANGED, Linear, choose_layout
 
 # Keep k, v (T, G, D) of the new tokens of a layer and attend with q (T, H, D) -> (T, H, D).
 Attend = Callable[["Layer", Tensor, Tensor, Tensor], Tensor]
@@ -126,7 +126,7 @@ class PlainDecoder:
     def _norm_and_linear(self, norm: RMSNorm, linear: nn.Linear | nn.Embedding) -> tuple[Norm, Linear]:
         """A norm and the matrix behind it. A matrix that is copied takes the norm's weight along: (x · w) @ M = x @ (w · M)."""
         scale, bias = norm.weight * math.sqrt(norm.weight.numel()), getattr(linear, "bias", None)
-        if self.layout == "plain":
+        if self.layout in UNCHANGED:
             return Norm(scale, _floor(norm)), self._linear(linear.weight, bias)
         return Norm(None, _floor(norm)), self._linear(linear.weight * scale, bias)
 

@@ -108,6 +108,11 @@ class PagedLoop:
     def __init__(self, model: Decoder, weights: str = "auto"):
         self.model = model
         self.plain = plain_decoder(model, weights) if PlainDecoder.fits(model) else None
+        self.compiled = None
+        if self.plain is not None and self.plain.layout == "compiled":
+            from minillm.serving import compiled
+
+            self.compiled = compiled
         self._read_rotary(1)
 
     @torch.inference_mode()
@@ -117,11 +122,21 @@ class PagedLoop:
             hidden = self.model.hidden_states(token_ids, batch)
             return self.model.logits(_wanted(hidden, batch, rows))
 
-        def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            return batch.attend(layer.number, q, k, v, window=layer.window)
-
         cos, sin = self._rotary(token_ids, batch)
-        return self.plain.logits(_wanted(self.plain.run(token_ids, cos, sin, attend), batch, rows))
+        hidden = self.plain.run(token_ids, cos, sin, self._attend(batch, self.plain.heads[0]))
+        return self.plain.logits(_wanted(hidden, batch, rows))
+
+    def _attend(self, batch: PagedBatch, num_heads: int) -> Attend:
+        """Through the batch, or by the loops in C where the weights are theirs too, and they can."""
+        if self.compiled is not None and self.compiled.can_attend(batch):
+            pages, attention = batch.cache.pages, self.compiled.Attention(batch, num_heads)
+
+            def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+                batch.cache.keep(layer.number, k, v, batch.slot_mapping)
+                return attention.attend(q, pages[layer.number], layer.window)
+
+            return attend
+        return lambda layer, q, k, v: batch.attend(layer.number, q, k, v, window=layer.window)
 
     def _rotary(self, token_ids: Tensor, batch: PagedBatch) -> tuple[Tensor, Tensor]:
         """cos and sin (T, 1, D) of the new tokens' positions."""
