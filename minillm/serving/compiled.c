@@ -49,11 +49,17 @@ INLINE quarter four_sums(const vec v[4]) {
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
 }
 
-/* y (out,) = w (out, in) x + bias + total, the last two if they are there; rows from `first` up to `last`. */
-static void some_rows(const float *x, const float *w, const float *bias, const float *total, float *y, ptrdiff_t in,
-                      ptrdiff_t first, ptrdiff_t last) {
+/* A matrix (out, in) and what is added to its products, or nothing. */
+typedef struct {
+    const float *weight, *bias;
+    int64_t in, out;
+} Matrix;
+
+/* y (out,) = weight x + bias + total, the last two if they are there; rows from `first` up to `last`. */
+static void some_rows(const Matrix *m, const float *x, const float *total, float *y, ptrdiff_t first, ptrdiff_t last) {
+    ptrdiff_t in = m->in;
     for (ptrdiff_t o = first; o < last; o++) {
-        const float *row = w + o * in;
+        const float *row = m->weight + o * in;
         vec sums[LANES] = {{0}};
         ptrdiff_t i = 0;
         for (; i + LANES * WIDE <= in; i += LANES * WIDE)
@@ -62,20 +68,19 @@ static void some_rows(const float *x, const float *w, const float *bias, const f
         for (; i + WIDE <= in; i += WIDE) sums[0] += *(const vec *)(x + i) * *(const vec *)(row + i);
         float all = sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
         for (; i < in; i++) all += x[i] * row[i];
-        y[o] = all + (bias ? bias[o] : 0) + (total ? total[o] : 0);
+        y[o] = all + (m->bias ? m->bias[o] : 0) + (total ? total[o] : 0);
     }
 }
 
-void one_row(const float *x, const float *w, const float *bias, const float *total, float *y, int64_t in, int64_t out,
-             int threads) {
+void one_row(const Matrix *m, const float *x, const float *total, float *y, int threads) {
     if (threads < 2) {
-        some_rows(x, w, bias, total, y, in, 0, out);
+        some_rows(m, x, total, y, 0, m->out);
         return;
     }
 #pragma omp parallel num_threads(threads)
     {
         ptrdiff_t thread = omp_get_thread_num(), all = omp_get_num_threads();
-        some_rows(x, w, bias, total, y, in, out * thread / all, out * (thread + 1) / all);
+        some_rows(m, x, total, y, m->out * thread / all, m->out * (thread + 1) / all);
     }
 }
 

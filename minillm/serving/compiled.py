@@ -45,7 +45,7 @@ def library() -> ctypes.CDLL:
     except OSError as error:
         raise _refusal(str(error)) from None
     number, pointer = ctypes.c_int64, ctypes.c_void_p
-    found.one_row.argtypes = [pointer] * 5 + [number] * 2 + [ctypes.c_int]
+    found.one_row.argtypes = [pointer] * 4 + [ctypes.c_int]
     found.attend_pages.argtypes = (
         [pointer] * 6 + [number] * 6 + [ctypes.c_float, number, pointer, number, pointer, ctypes.c_int]
     )
@@ -53,16 +53,27 @@ def library() -> ctypes.CDLL:
     return found
 
 
-def one_row(x: Tensor, weight: Tensor, bias: Tensor | None, total: Tensor | None = None) -> Tensor:
-    """x (1, in), weight (out, in), bias (out,), total (1, out), contiguous float32 -> x @ weight.T + bias + total (1, out)."""
-    out, size = weight.shape
-    y = x.new_empty((1, out))
-    library().one_row(
-        x.data_ptr(), weight.data_ptr(), None if bias is None else bias.data_ptr(),
-        None if total is None else total.data_ptr(), y.data_ptr(), size, out, torch.get_num_threads(),
-    )  # fmt: skip
-    charge(bytes_loaded=weight.nbytes + x.nbytes, bytes_stored=y.nbytes, flops=2 * out * size)
-    return y
+class _Matrix(ctypes.Structure):
+    _fields_ = (("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("in", ctypes.c_int64), ("out", ctypes.c_int64))
+
+
+class OneRow:
+    """weight (out, in) and bias (out,) or None, contiguous float32 -> a product with one row. They are read as they are."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None):
+        self.kept = weight, bias  # as long as they are pointed to
+        out, size = weight.shape
+        self.matrix = _Matrix(weight.data_ptr(), None if bias is None else bias.data_ptr(), size, out)
+        self.address, self.multiply = ctypes.addressof(self.matrix), library().one_row
+        self.shape, self.cost = (1, out), (4 * (out + 1) * size, 4 * out, 2 * out * size)
+
+    def __call__(self, x: Tensor, total: Tensor | None = None) -> Tensor:
+        """x (1, in) and total (1, out), contiguous -> x @ weight.T + bias + total (1, out)."""
+        y, added = x.new_empty(self.shape), None if total is None else total.data_ptr()
+        self.multiply(self.address, x.data_ptr(), added, y.data_ptr(), torch.get_num_threads())
+        loaded, stored, flops = self.cost
+        charge(bytes_loaded=loaded, bytes_stored=stored, flops=flops)
+        return y
 
 
 def can_attend(batch: PagedBatch) -> bool:

@@ -96,16 +96,16 @@ class Compiled(Linear):
     """The model's own weight for a single row, read by a loop in C (see `compiled.py`), and a `Packed` copy for more rows."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
-        from minillm.serving.compiled import one_row
+        from minillm.serving.compiled import OneRow
 
-        self.weight, self.bias, self.one = weight.contiguous(), bias, one_row
+        self.one = OneRow(weight.contiguous(), bias)
         self.many = (Packed if runs("packed") else Plain)(weight, bias)
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self.one(x, self.weight, self.bias) if len(x) == 1 else self.many(x)
+        return self.one(x) if len(x) == 1 else self.many(x)
 
     def add(self, total: Tensor, x: Tensor) -> Tensor:
-        return self.one(x, self.weight, self.bias, total) if len(x) == 1 else self.many.add(total, x)
+        return self.one(x, total) if len(x) == 1 else self.many.add(total, x)
 
 
 class PackedBFloat16(Linear):

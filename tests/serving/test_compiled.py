@@ -38,8 +38,8 @@ def test_a_row_times_a_matrix_of_any_size(count, threads):
     for size, out in ((1, 1), (15, 3), (16, 2), (64, 1), (100, 77), (129, 40), (512, 301)):
         x, weight, bias, total = torch.randn(1, size), torch.randn(out, size), torch.randn(out), torch.randn(1, out)
         exact, room = x.double() @ weight.double().T, 1e-6 * (1 + x.double().abs() @ weight.double().abs().T)
-        assert ((compiled.one_row(x, weight, None) - exact).abs() <= room).all()
-        assert ((compiled.one_row(x, weight, bias, total) - exact - bias - total).abs() <= 3 * room).all()
+        assert ((compiled.OneRow(weight, None)(x) - exact).abs() <= room).all()
+        assert ((compiled.OneRow(weight, bias)(x, total) - exact - bias - total).abs() <= 3 * room).all()
 
 
 def scattered(lengths, P, G, D, seed=0):
@@ -123,7 +123,7 @@ FAULTS = {
     ),
     "the window is a key short": ("length - window :", "length - window + 1 :"),
     "what is behind the scores has a weight": ("scores[s] = -INFINITY;\n    vec", "(void)s;\n    vec"),
-    "the last row of each thread's share is dropped": ("out * (thread + 1) / all)", "out / all * (thread + 1))"),
+    "the last row of each thread's share is dropped": ("m->out * (thread + 1) / all)", "m->out / all * (thread + 1))"),
     "columns that fill no vector are left out": ("all += x[i] * row[i];", "(void)i;"),
     "vectors that fill no lanes are left out": ("sums[0] += *(const vec *)(x + i) *", "sums[0] += 0 *"),
     "small weights wrap round": ("given < -87.0f", "given < -870.0f"),
@@ -209,7 +209,7 @@ def test_quantised_pages_and_odd_heads_are_left_to_torch():
 def test_what_the_loops_do_is_counted():
     x, weight = torch.randn(1, 32), torch.randn(64, 32)
     with ml.count() as c:
-        compiled.one_row(x, weight, None)
+        compiled.OneRow(weight, None)(x)
     assert (c.flops, c.bytes_loaded, c.bytes_stored) == (2 * 32 * 64, weight.nbytes + x.nbytes, 64 * 4)
 
 
