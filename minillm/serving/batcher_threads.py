@@ -6,6 +6,7 @@ and the futures. Nobody is called while the lock is held, neither the model nor 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -46,7 +47,7 @@ class ThreadedBatcher:
         for name, value in (("model", model), ("clock", clock)):
             if not callable(value):
                 raise InvalidType(rule_numbers_remedy(f"{name} must be a function", repr(value), "pass a callable"))
-        self._model, self._clock = model, clock
+        self._model, self._read_clock, self._time = model, clock, -math.inf
         self._ended: deque[Ticket] = deque()
         self._core = DynamicBatcher(config, on_resolve=self._ended.append)
         self._futures: dict[Ticket, Future[Any]] = {}
@@ -111,6 +112,11 @@ class ThreadedBatcher:
     def __repr__(self) -> str:
         return f"ThreadedBatcher({self._core!r})"
 
+    def _clock(self) -> float:
+        """Where the clock goes back, time stands still. To be called with the lock held."""
+        self._time = max(self._time, self._read_clock())
+        return self._time
+
     def _form_batches(self) -> None:
         while (batch := self._next_batch()) is not None:
             self._hand_out()
@@ -166,7 +172,11 @@ class ThreadedBatcher:
                 never_sent = ticket.started_at is None
                 if not future.set_running_or_notify_cancel() if never_sent else future.cancelled():
                     continue
-                if ticket.status == DONE:
-                    future.set_result(ticket.value)
-                else:
-                    future.set_exception(ticket.error)
+                try:
+                    if ticket.status == DONE:
+                        future.set_result(ticket.value)
+                    else:
+                        future.set_exception(ticket.error)
+                except BaseException:  # a callback's sys.exit, say: it must not end a thread that others wait for
+                    if threading.current_thread() not in self._threads:
+                        raise

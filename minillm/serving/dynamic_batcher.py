@@ -30,7 +30,7 @@ from minillm.serving.batch_ticket import (
 from minillm.serving.batcher_config import DynamicBatcherConfig
 from minillm.serving.level_queues import LevelQueues
 from minillm.serving.scheduler_config import QueueFull
-from minillm.serving.send_rule import front_of, how_many_to_send
+from minillm.serving.send_rule import front_of, how_many_to_send, require_shape
 
 
 class DynamicBatcher:
@@ -89,6 +89,7 @@ class DynamicBatcher:
         """Let a request of `size` rows wait -> its ticket. `priority` and timeout are the level's own unless given."""
         level = self.config.level(priority)
         require_whole(size=size)
+        require_shape(shape)
         if size > self.config.max_batch_size:
             rule = f"a request must fit a batch of {self.config.max_batch_size} rows"
             raise InvalidValue(rule_numbers_remedy(rule, str(size), "split it, or raise max_batch_size"))
@@ -110,9 +111,8 @@ class DynamicBatcher:
     def cancel(self, ticket: Ticket, now: float) -> bool:
         """Take a request back -> whether that was possible: once it is in a batch, or has ended, it is not."""
         if not isinstance(ticket, Ticket):
-            raise InvalidType(
-                rule_numbers_remedy("a ticket must come from submit", repr(ticket), "pass what submit gave")
-            )
+            rule, remedy = "a ticket must come from submit", "pass what submit gave"
+            raise InvalidType(rule_numbers_remedy(rule, repr(ticket), remedy))
         if ticket.is_waiting and not self._line.holds(ticket):
             rule = "a request is cancelled where it waits"
             raise InvalidValue(rule_numbers_remedy(rule, "another batcher's ticket", "ask the batcher that gave it"))

@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from minillm.errors import InvalidType, rule_numbers_remedy
 from minillm.serving.batch_ticket import Ticket
+
+
+def require_shape(shape: object) -> None:
+    """Raise InvalidType for a shape that can't be told from another: a list, an array or a tensor."""
+    try:
+        hash(shape), bool(shape != shape)  # a tensor has a hash, and more than one answer
+    except Exception:
+        rule = "shape must be hashable, and equal or not to another"
+        raise InvalidType(rule_numbers_remedy(rule, type(shape).__name__, "pass a tuple of numbers")) from None
 
 
 def front_of(line: Iterable[Ticket], max_batch_size: int) -> tuple[list[Ticket], bool]:
