@@ -7,12 +7,14 @@ runs one gives the best continuations of each beam and is told which beams to co
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from torch import Tensor
 
+from minillm.decoding.sampling import UnusableScores
 from minillm.decoding.support import best_ids
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
@@ -95,10 +97,16 @@ class BeamStep:
 
 
 def best_continuations(logits: Tensor, rules: BeamRules) -> list[list[tuple[int, float]]]:
-    """logits (R, V), one row a beam -> for each the tokens that `advance` may need, with their log-probabilities."""
+    """logits (R, V), one row a beam -> for each the tokens that `advance` may need, with their log-probabilities.
+
+    Raises UnusableScores for rows whose best score is no finite number.
+    """
     logprobs = logits.double().log_softmax(dim=-1)
     ids = best_ids(logprobs, min(rules.num_continuations, logits.shape[-1]))
     values = logprobs.gather(-1, ids)
+    unusable = [row for row, value in enumerate(values[:, 0].tolist()) if not math.isfinite(value)]
+    if unusable:
+        raise UnusableScores(unusable)
     return [list(zip(*row, strict=True)) for row in zip(ids.tolist(), values.tolist(), strict=True)]
 
 

@@ -23,7 +23,7 @@ class ChatTemplate:
     """Templates by name, and the special tokens they may name -> `render(messages)`.
 
     `templates` is one Jinja source, or several by name: "tool_use" is taken for a call with tools, otherwise "default".
-    Raises InvalidValue for a source that is not Jinja.
+    Raises InvalidType for what is no text, InvalidValue for a source that is not Jinja.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class ChatTemplate:
         *,
         now: Callable[[], datetime] = datetime.now,
     ):
-        self.sources = {"default": templates} if isinstance(templates, str) else dict(templates)
+        self.sources = dict(templates) if isinstance(templates, Mapping) else {"default": templates}
         self.special_tokens = dict(special_tokens or {})
         environment = _sandbox(now)
         self._compiled = {name: _compile(environment, name, source) for name, source in self.sources.items()}
@@ -152,11 +152,12 @@ def _sandbox(now: Callable[[], datetime]) -> Any:
 
 
 def _compile(environment: Any, name: str, source: str) -> Any:
-    from jinja2.exceptions import TemplateError
-
+    if not isinstance(source, str):
+        rule, remedy = "a chat template must be text", "take the checkpoint's own"
+        raise InvalidType(rule_numbers_remedy(rule, f"{name!r}: {type(source).__name__}", remedy))
     try:
         return environment.from_string(source)
-    except TemplateError as error:
+    except Exception as error:  # not its grammar, or brackets nested deeper than a parser goes
         rule = "a chat template must be Jinja"
         raise InvalidValue(rule_numbers_remedy(rule, f"{name!r}: {error}", "take the checkpoint's own")) from None
 

@@ -64,14 +64,15 @@ class Gauge:
 class Histogram:
     """How many values were at most each bound of `buckets`, their number and their sum.
 
-    Raises InvalidValue for bounds that do not rise, and for a value that is negative or not finite.
+    Raises InvalidValue for bounds that do not rise or are not finite, and for a value that is negative or not finite.
     """
 
     kind = "histogram"
 
     def __init__(self, name: str, says: str, buckets: Sequence[float] = SECONDS):
         self.name, self.says, self.buckets = PREFIX + name, says, tuple(buckets)
-        if not self.buckets or any(b <= a for a, b in pairwise(self.buckets)):
+        rising = all(a < b for a, b in pairwise(self.buckets))
+        if not self.buckets or not rising or not all(map(math.isfinite, self.buckets)):
             raise InvalidValue(rule_numbers_remedy("buckets must rise", repr(buckets)[:60], "sort them, each once"))
         self.counts = [0] * (len(self.buckets) + 1)  # the last for values above every bound
         self.sum = 0.0
@@ -90,7 +91,7 @@ class Histogram:
         return sum(self.counts)
 
     def samples(self) -> Iterable[tuple[str, float]]:
-        bounds = [*(f"{bound:g}" for bound in self.buckets), "+Inf"]
+        bounds = [*(f"{b:g}" if float(f"{b:g}") == b else repr(b) for b in self.buckets), "+Inf"]
         for bound, total in zip(bounds, accumulate(self.counts), strict=True):
             yield f'{self.name}_bucket{{le="{bound}"}}', total
         yield f"{self.name}_sum", self.sum
@@ -104,7 +105,8 @@ def exposition(instruments: Iterable[Instrument]) -> str:
     """Instruments -> the text Prometheus reads, version 0.0.4: what each is, then its samples, a line each."""
     lines = []
     for one in instruments:
-        lines += [f"# HELP {one.name} {one.says}", f"# TYPE {one.name} {one.kind}"]
+        says = one.says.replace("\\", "\\\\").replace("\n", "\\n")
+        lines += [f"# HELP {one.name} {says}", f"# TYPE {one.name} {one.kind}"]
         lines += [f"{name} {_number(value)}" for name, value in one.samples()]
     return "\n".join(lines) + "\n"
 

@@ -84,6 +84,7 @@ class SamplingParams:
             )
         if not isinstance(ignore_eos, bool):
             raise InvalidType(rule_numbers_remedy("ignore_eos must be True or False", repr(ignore_eos), "use a bool"))
+        _require_small(top_k=top_k, seed=seed, max_tokens=max_tokens, n=n, min_tokens=min_tokens, logprobs=logprobs)
         self._keep(temperature=_temperature(temperature), top_k=_whole_or_none("top_k", top_k, 1))
         self._keep(top_p=_top_p(top_p), min_p=_min_p(min_p), seed=_whole_or_none("seed", seed, 0))
         self._keep(stop=_strings(stop), stop_token_ids=_token_ids(stop_token_ids), ignore_eos=ignore_eos)
@@ -101,6 +102,14 @@ class SamplingParams:
 
     def _keep(self, **values: Any) -> None:
         self.__dict__.update(values)
+
+
+def _require_small(**values: Any) -> None:
+    """Python's whole numbers have no end; those that must be written down, hashed or counted to have one."""
+    for name, value in values.items():
+        if isinstance(value, int) and value.bit_length() > 63:
+            rule, numbers = f"{name} must fit 64 bits", f"a number of {value.bit_length()} bits"
+            raise InvalidValue(rule_numbers_remedy(rule, numbers, "use a smaller one"))
 
 
 def _number(name: str, value: Any, rule: Callable[[float], bool], words: str, remedy: str) -> float:

@@ -8,7 +8,7 @@ distributed, `burstiness` 1 being a Poisson process, and scaled so that n reques
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
@@ -17,6 +17,7 @@ from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_positive, require_whole
 
 VOCABULARY = 2048  # token ids drawn lie in 1 … this - 1; 0 ends a text in the bundled model
+MOST_EVEN = 1e9  # a burstiness above it only overflows
 Length = int | tuple[int, int]
 
 
@@ -39,6 +40,9 @@ class Arrival:
         if not 0 <= self.time < math.inf:
             rule = "time must be finite and not negative"
             raise InvalidValue(rule_numbers_remedy(rule, repr(self.time), "count seconds from the first arrival"))
+        if not isinstance(self.prompt_token_ids, Iterable) or isinstance(self.prompt_token_ids, str | bytes):
+            numbers = repr(self.prompt_token_ids)[:60]
+            raise InvalidType(rule_numbers_remedy("a prompt is a list of token ids", numbers, "encode the text"))
         object.__setattr__(self, "prompt_token_ids", tuple(self.prompt_token_ids))
         require_whole(max_tokens=self.max_tokens, **{"the prompt's length": len(self.prompt_token_ids)})
 
@@ -56,13 +60,10 @@ class Workload:
     arrivals: tuple[Arrival, ...]
 
     def __post_init__(self) -> None:
-        arrivals = tuple(self.arrivals)
+        arrivals = tuple(self.arrivals) if isinstance(self.arrivals, Iterable) else (self.arrivals,)
         if not all(isinstance(one, Arrival) for one in arrivals):
-            raise InvalidType(
-                rule_numbers_remedy(
-                    "a workload is made of Arrivals", repr(arrivals)[:60], "use Arrival(time, prompt, n)"
-                )
-            )
+            rule, numbers = "a workload is made of Arrivals", repr(self.arrivals)[:60]
+            raise InvalidType(rule_numbers_remedy(rule, numbers, "use Arrival(time, prompt, n)"))
         if not arrivals:
             raise InvalidValue("a workload needs an arrival; got none; pass a list of Arrival(time, prompt, n).")
         object.__setattr__(self, "arrivals", tuple(sorted(arrivals, key=lambda one: one.time)))
@@ -176,12 +177,18 @@ def _arrival_times(draw: Random, rate: float, count: int, burstiness: float) -> 
     if rate == math.inf:
         return [0.0] * count
     require_positive(rate=rate, burstiness=burstiness)
+    if burstiness > MOST_EVEN:
+        rule, remedy = f"burstiness must be at most {MOST_EVEN:g}", "gaps are all but equal there"
+        raise InvalidValue(rule_numbers_remedy(rule, f"{burstiness:g}", remedy))
     ends = list(accumulate(draw.gammavariate(burstiness, 1.0) for _ in range(count)))
     scale = count / rate / ends[-1] if ends[-1] > 0 else 0.0
     return [end * scale for end in ends]
 
 
 def _drawn(draw: Random, length: Length) -> int:
+    if not isinstance(length, int) and not (isinstance(length, tuple | list) and len(length) == 2):
+        rule, remedy = "a length is a whole number, or a pair of bounds", "use 64, or (16, 256)"
+        raise InvalidType(rule_numbers_remedy(rule, repr(length)[:60], remedy))
     low, high = (length, length) if isinstance(length, int) else length
     require_whole(low=low, high=high)
     if low > high:

@@ -167,6 +167,12 @@ def test_a_template_sees_plain_data_in_a_sandbox():
             ChatTemplate(attack).render(said)
     with pytest.raises(InvalidValue, match="a chat template must be Jinja"):
         ChatTemplate("{% endfor %}")
+    for deep in ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "{{" + "-" * 5000 + "1 }}"):
+        with pytest.raises(InvalidValue, match="must be Jinja"):
+            ChatTemplate(deep)
+    for wrong in (5, {"default": 5}, None):
+        with pytest.raises(InvalidType, match="must be text"):
+            ChatTemplate(wrong)
 
 
 def test_time_is_passed_in():

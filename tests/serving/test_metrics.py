@@ -1,10 +1,14 @@
 """Metrics: every definition by an example worked out by hand, and every wrong line seen by the promises it names."""
 
+import math
 import time
 
 import pytest
 from metrics_battery import CHECKS, request, step
 from metrics_mutants import NAMES, complaint, describe, house_with
+
+from minillm.errors import InvalidValue
+from minillm.serving.instruments import Histogram, exposition
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -29,6 +33,20 @@ def test_most_promises_are_broken_by_something():
 def test_a_house_without_a_wrong_line_keeps_every_promise():
     """What rejects the mutants is the wrong line, not the way they are loaded."""
     assert all(complaint(name, house_with()) is None for name in CHECKS)
+
+
+def test_what_is_told_can_be_read_whatever_it_is_called():
+    """Prometheus's rules for its text: a line a sample, bounds that rise and differ, help without a line's end."""
+    many = Histogram("h", "back\\slash, first\nsecond", (1.0000001, 1.0000002, 2.5))
+    many.observe(1.5)
+    lines = exposition([many]).splitlines()
+    assert lines[0] == r"# HELP minillm:h back\\slash, first\nsecond" and len(lines) == 8
+    bounds = [float(line.split('"')[1]) for line in lines[2:6]]
+    assert bounds == [1.0000001, 1.0000002, 2.5, math.inf]
+    assert [line.rsplit(" ", 1)[1] for line in lines[2:6]] == ["0", "0", "1", "1"]
+    for wrong in ((1, math.inf), (math.nan,), (1, math.nan, 3)):
+        with pytest.raises(InvalidValue, match="buckets must rise"):
+            Histogram("h", "says", wrong)
 
 
 def test_a_step_costs_little():
