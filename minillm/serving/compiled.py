@@ -22,6 +22,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from minillm.attention.paged import attend_paged
+from minillm.attention.paged_plan import PagedPlan
 from minillm.attention.pages import Pages
 from minillm.cache.paged_batch import PagedBatch
 from minillm.errors import Unsupported, rule_numbers_remedy
@@ -32,6 +34,8 @@ SOURCE = Path(__file__).with_name("compiled.c")
 # loaded, so the library is not linked to a second set of them.
 FLAGS = ("-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
 WIDE = 16  # numbers in a vector of compiled.c
+# The loop takes a text's queries one by one; where there are more of them, torch reads each key once for all.
+MOST_QUERIES = 4
 
 
 @cache
@@ -77,26 +81,50 @@ class OneRow:
 
 
 def can_attend(batch: PagedBatch) -> bool:
-    """Whether `Attention` can serve a batch: one query a text, float32 pages that are not quantised, heads of whole vectors."""
+    """Whether `Attention` can serve a batch: a text of few queries, float32 pages not quantised, heads of whole vectors."""
     pages = batch.cache.pages[0]
     plain = pages.k_scale is None and pages.k.dtype == torch.float32 and pages.k.device.type == "cpu"
-    return plain and batch.max_query_len == 1 and pages.shape[-1] % WIDE == 0 and pages.k.is_contiguous()
+    return plain and min(batch.counts) <= MOST_QUERIES and pages.shape[-1] % WIDE == 0 and pages.k.is_contiguous()
 
 
 class Attention:
-    """One pass of `can_attend`: the new token of each of T texts against its pages, for every layer alike."""
+    """One pass of `can_attend`, for every layer alike: the loop for texts of few queries, torch for those of many.
+
+    To the loop each query is a text of its own, which ends where the query stands.
+    """
 
     def __init__(self, batch: PagedBatch, num_heads: int):
-        self.batch, self.heads = batch, num_heads
-        ids = [block for blocks in batch.block_ids for block in blocks]
-        starts = np.cumsum([0, *map(len, batch.block_ids)])[:-1]
-        self.tables = tuple(np.array(x, dtype=np.int64) for x in (ids, starts, batch.lengths))
-        self.room = num_heads * -(-batch.max_seq_len // WIDE) * WIDE
-        self.threads = torch.get_num_threads()
+        self.scratch, self.threads = batch.cache.scratch, torch.get_num_threads()
+        self.rest: PagedPlan | None = None
+        texts = list(zip(batch.counts, batch.lengths, batch.block_ids, strict=True))
+        if batch.max_query_len > MOST_QUERIES:
+            queries = torch.tensor(batch.counts)
+            is_few = (queries <= MOST_QUERIES).repeat_interleave(queries)
+            self.few, self.many = is_few.nonzero()[:, 0], (~is_few).nonzero()[:, 0]
+            long = [text for text in texts if text[0] > MOST_QUERIES]
+            counts, lengths, tables = zip(*long, strict=True)
+            self.rest = PagedPlan(counts, lengths, tables, batch.cache.pool.block_size)
+            texts = [text for text in texts if text[0] <= MOST_QUERIES]
+        ids: list[int] = []
+        starts: list[int] = []
+        self.lengths: list[int] = []
+        for count, length, blocks in texts:
+            starts += [len(ids)] * count
+            self.lengths += range(length - count + 1, length + 1)
+            ids += blocks
+        self.tables = tuple(np.array(x, dtype=np.int64) for x in (ids, starts, self.lengths))
+        self.room = num_heads * -(-max(self.lengths) // WIDE) * WIDE
         self.scores = torch.empty(self.threads * self.room, dtype=torch.float32)
 
     def attend(self, q: Tensor, pages: Pages, window: int | None) -> Tensor:
         """q (T, H, D) -> (T, H, D); the heads of a text lie one behind the other."""
+        if self.rest is None:
+            return self._attend_few(q, pages, window)
+        rest = attend_paged(q.index_select(0, self.many), pages, self.rest, self.scratch, window=window)
+        out = torch.empty_like(q).index_copy_(0, self.many, rest)
+        return out.index_copy_(0, self.few, self._attend_few(q.index_select(0, self.few), pages, window))
+
+    def _attend_few(self, q: Tensor, pages: Pages, window: int | None) -> Tensor:
         (T, H, D), (_, P, G, _) = q.shape, pages.shape
         out = q.new_empty((T, H, D))
         ids, starts, lengths = (table.ctypes.data for table in self.tables)
@@ -104,8 +132,8 @@ class Attention:
             q.data_ptr(), pages.k.data_ptr(), pages.v.data_ptr(), ids, starts, lengths, T, H, G, D, P, window or 0,
             D**-0.5, q.stride(0), self.scores.data_ptr(), self.room, out.data_ptr(), self.threads,
         )  # fmt: skip
-        seen = sum(min(length, window or length) for length in self.batch.lengths)
-        charge(bytes_loaded=q.nbytes + 8 * seen * G * D, bytes_stored=out.nbytes, flops=4 * seen * H * D)
+        seen = sum(min(length, window or length) for length in self.lengths)
+        charge(bytes_loaded=4 * T * H * D + 8 * seen * G * D, bytes_stored=out.nbytes, flops=4 * seen * H * D)
         return out
 
 

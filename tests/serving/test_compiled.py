@@ -3,6 +3,7 @@
 import math
 import random
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from paged_cache_battery import shuffled
 
 import minillm as ml
 from minillm.attention.naive_paged import naive_paged_attention
+from minillm.attention.pages import Scratch
 from minillm.cache import QuantizedPagedCache
 from minillm.errors import Unsupported
 from minillm.model import Decoder
@@ -79,15 +81,34 @@ def test_queries_against_pages_anywhere(H, G, D, P, window, threads):
     assert relative(alone, want[5:]) <= 1e-6
 
 
-def _attend(q, k, v, blocks, lengths, window):
+def _attend(q, k, v, blocks, lengths, window, counts=None):
     """The loop, of a batch made by hand."""
-
-    class Batch:
-        block_ids, max_seq_len = blocks, max(lengths)
-
-    batch = Batch()
-    batch.lengths = lengths
+    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=k.shape[1]))
+    counts = counts or (1,) * len(lengths)
+    batch = SimpleNamespace(
+        block_ids=blocks,
+        lengths=lengths,
+        counts=counts,
+        max_query_len=max(counts),
+        max_seq_len=max(lengths),
+        cache=cache,
+    )
     return compiled.Attention(batch, q.shape[1]).attend(q, compiled.Pages(k, v), window)
+
+
+@built
+@pytest.mark.parametrize("window", [None, 6])
+@pytest.mark.parametrize("counts", [(4, 1, 2, 3), (4, 4, 4, 4), (1, 9, 4, 20), (5, 1, 1, 1), (1, 5, 1, 30)])
+def test_a_few_queries_of_a_text_beside_prompts(counts, window):
+    lengths = (17, 9, 40, 30)
+    k, v, blocks = scattered(lengths, 8, 2, 16)
+    q, starts = torch.randn(sum(counts), 4, 16), torch.tensor((0, *counts)).cumsum(0).int()
+    table = torch.zeros(4, max(map(len, blocks)), dtype=torch.int32)
+    for row, ids in zip(table, blocks, strict=True):
+        row[: len(ids)] = torch.tensor(ids)
+    wide = [x.double().nan_to_num() for x in (q, k, v)]
+    want = naive_paged_attention(*wide, table, torch.tensor(lengths).int(), starts, max(counts), window=window)
+    assert relative(_attend(q, k, v, blocks, lengths, window, counts), want) <= 1e-6
 
 
 @built
@@ -175,15 +196,15 @@ def test_texts_are_written_as_the_model_writes_them():
     plain = compiled.Attention.attend
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled.Attention, "attend", lambda *a: used.append(1) or plain(*a))
-        assert turn(text(22)[0], [3, 14, 5]) <= 1e-5 and not used
+        assert turn(text(24)[0], [5, 14, 5]) <= 1e-5 and not used
         for step in range(6):
             assert turn(text(3, seed=step)[0], [1, 1, 1]) <= 1e-5
         assert len(used) == 6 * model.config.num_layers
         for ours in tables:
             ours.append(ours[1].fork())
         assert turn(text(4, seed=7)[0], [1, 1, 1, 1]) <= 1e-5
-        assert turn(text(9, seed=8)[0], [1, 6, 1, 1]) <= 1e-5
-        assert len(used) == 7 * model.config.num_layers
+        assert turn(text(11, seed=8)[0], [1, 6, 1, 3]) <= 1e-5
+        assert len(used) == 8 * model.config.num_layers
 
 
 def _both(model, loop, caches, tables, ids, counts):
