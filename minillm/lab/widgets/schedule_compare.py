@@ -92,36 +92,28 @@ def explore_schedules(
     _require(trace, schedules, slo)
     name, fit = fit_named(cost)
     fits = {name: fit} if isinstance(cost, StepFit) else known_costs()
-    fixed = isinstance(schedules, Mapping)
     own = isinstance(trace, Workload)
     controls: list[Steps] = [
         Choice("trace", "Trace", "", (YOURS, *TRACES) if own else TRACES, YOURS if own else trace,
                (trace.name, *TRACES) if isinstance(trace, Workload) else ()),
         _steps("rate", "Rate", "requests/s", RATES, rate),
-    ]  # fmt: skip
-    if not fixed:
-        controls += [
-            _steps("budget", "Budget", "tokens a step", BUDGETS, max_num_batched_tokens),
-            _steps("seats", "Batch size", "texts at most", SEATS, max_num_seqs),
-        ]
-    controls += [
+        _steps("budget", "Budget", "tokens a step", BUDGETS, max_num_batched_tokens),
+        _steps("seats", "Batch size", "texts at most", SEATS, max_num_seqs),
         _steps("delay", "Delay", "s, static batches", DELAYS, delay),
         _steps("blocks", "Pool", f"blocks of {BLOCK_SIZE} tokens", POOLS, num_blocks),
         Choice("cost", "A step costs", "", tuple(fits), name),
-    ]
+    ]  # fmt: skip
+    if isinstance(schedules, Mapping):  # they have budgets and seats of their own
+        controls = [control for control in controls if control.name not in ("budget", "seats")]
 
     def compute(state: State) -> ComparedDays:
-        workload = (
-            trace
-            if isinstance(trace, Workload) and state["trace"] == YOURS
-            else trace_named(state["trace"], state["rate"], seed)
-        )
-        rules = (
-            schedules if isinstance(schedules, Mapping) else schedules_of(schedules, state["budget"], state["seats"])
-        )
-        return compare_days(
-            workload, rules, fits[state["cost"]], num_blocks=state["blocks"], slo=slo, delay=state["delay"]
-        )
+        keeps = isinstance(trace, Workload) and state["trace"] == YOURS
+        workload = trace if keeps else trace_named(state["trace"], state["rate"], seed)
+        rules = schedules
+        if not isinstance(rules, Mapping):
+            rules = schedules_of(rules, state["budget"], state["seats"])
+        fit = fits[state["cost"]]
+        return compare_days(workload, rules, fit, num_blocks=state["blocks"], slo=slo, delay=state["delay"])
 
     return Explorer("Schedules compared", controls, compute, draw_schedules, describe_schedules)
 
