@@ -8,8 +8,8 @@ import pytest
 import torch
 from cached_texts import decoder, relative, text
 from paged_cache_battery import shuffled
+from static_batches import TorchBatch, as_it_is
 
-from minillm.attention.naive_paged import naive_paged_attention
 from minillm.cache import PagedCache
 from minillm.cache.paged_batch import PagedBatch
 from minillm.errors import InvalidType, InvalidValue, Unsupported
@@ -21,25 +21,6 @@ from minillm.serving.sampling_params import SamplingParams
 
 LONGEST = 40
 interpreted = pytest.mark.skipif(mode().name != "interpreter", reason="needs Triton's interpreter")
-
-
-class TorchBatch(StaticBatch):
-    """The same buffers, read by the oracle, which keeps float64."""
-
-    def attend(self, layer, q, k, v, *, window=None):
-        pages, there = self.cache.pages[layer], self.slot_mapping >= 0
-        assert torch.equal(there, self.seq_lens > 0)
-        self.cache.keep(layer, k[there], v[there], self.slot_mapping[there])
-        table, lengths = self.block_table[there], self.seq_lens[there]
-        starts = torch.arange(len(lengths) + 1, dtype=torch.int32)
-        out = torch.zeros_like(q)
-        out[there] = naive_paged_attention(q[there], pages.k, pages.v, table, lengths, starts, 1, window=window)
-        return out
-
-
-def as_it_is(call):
-    """In the place of a recorder."""
-    return call
 
 
 def cache_of(model, seed, P=4):
