@@ -107,8 +107,8 @@ def explore_schedules(
         controls = [control for control in controls if control.name not in ("budget", "seats")]
 
     def compute(state: State) -> ComparedDays:
-        keeps = isinstance(trace, Workload) and state["trace"] == YOURS
-        workload = trace if keeps else trace_named(state["trace"], state["rate"], seed)
+        given = trace if state["trace"] == YOURS else ""
+        workload = given if isinstance(given, Workload) else trace_named(state["trace"], state["rate"], seed)
         rules = schedules
         if not isinstance(rules, Mapping):
             rules = schedules_of(rules, state["budget"], state["seats"])
