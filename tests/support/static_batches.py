@@ -6,18 +6,24 @@ from minillm.attention.naive_paged import naive_paged_attention
 from minillm.serving.decode_graph import DecodeGraphs, StaticBatch, graph_sizes
 
 
-class TorchBatch(StaticBatch):
-    """The same buffers, read by the oracle, which keeps float64."""
+def torch_batch(base):
+    """A StaticBatch whose buffers are read by the oracle, which keeps float64."""
 
-    def attend(self, layer, q, k, v, *, window=None):
-        pages, there = self.cache.pages[layer], self.slot_mapping >= 0
-        assert torch.equal(there, self.seq_lens > 0)
-        self.cache.keep(layer, k[there], v[there], self.slot_mapping[there])
-        table, lengths = self.block_table[there], self.seq_lens[there]
-        starts = torch.arange(len(lengths) + 1, dtype=torch.int32)
-        out = torch.zeros_like(q)
-        out[there] = naive_paged_attention(q[there], pages.k, pages.v, table, lengths, starts, 1, window=window)
-        return out
+    class TorchBatch(base):
+        def attend(self, layer, q, k, v, *, window=None):
+            pages, there = self.cache.pages[layer], self.slot_mapping >= 0
+            assert torch.equal(there, self.seq_lens > 0)
+            self.cache.keep(layer, k[there], v[there], self.slot_mapping[there])
+            table, lengths = self.block_table[there], self.seq_lens[there]
+            starts = torch.arange(len(lengths) + 1, dtype=torch.int32)
+            out = torch.zeros_like(q)
+            out[there] = naive_paged_attention(q[there], pages.k, pages.v, table, lengths, starts, 1, window=window)
+            return out
+
+    return TorchBatch
+
+
+TorchBatch = torch_batch(StaticBatch)
 
 
 def as_it_is(call):
