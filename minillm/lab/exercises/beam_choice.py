@@ -85,6 +85,7 @@ BEAM_STEP = Exercise(
             _case("narrower than before", "The width need not be the number of texts.", [-1.0, -1.0, -1.0, -1.0], _table("narrow", 4, 6), 2),
             _case("all equal", "Among equal sums: the lower parent, then the lower token.", [-1.0, -1.0, -1.0], torch.full((3, 5), -1.5), 7),
             _case("equal across beams", "Two texts can meet in one sum.", [-1.0, -2.0], torch.tensor([[-3.0, -2.0, -4.0], [-1.0, -2.0, -1.0]]), 4),
+            _case("a long text", "A sum of hundreds of tokens is far below zero: as a probability it would be rounded to nothing.", [-900.0, -901.0], _table("long", 2, 6), 3),
             _case("what cannot come", "A token of log-probability -inf comes last.", [0.0, -1.0], torch.tensor([[-torch.inf, -1.0], [-0.5, -torch.inf]]), 2),
         ),
         "properties": (

@@ -131,7 +131,7 @@ CLINIC = Exercise(
     statement=(
         "Mend the patient. push(piece) takes the next piece of the text and returns what may be shown now; finish() says that no more will "
         "come, and returns what is still held. The text ends where the stop string begins that is complete first: no letter of it is "
-        "ever shown, `stopped` is True from then on, and later pieces show nothing. Nothing is held that cannot become a stop string."
+        "ever shown, `stopped` is True from then on, and later pieces show nothing; when one piece completes two, either may count. Nothing is held that cannot become a stop string."
     ),
     signature="Mended(stops)",
     layers={
