@@ -11,20 +11,22 @@ from minillm.measure import load_record
 from minillm.measure.hardware import Hardware
 from minillm.model import KNOWN_CONFIGS
 
+FILES = ("gpu_rows", "ours", "theirs")
+
 
 @pytest.fixture
 def bench(repository, monkeypatch):
     """The benchmark's files: main, ours, theirs."""
     folder = repository / "benchmarks" / "serving_on_a_gpu"
     monkeypatch.syspath_prepend(str(folder))
-    before = {name: sys.modules.pop(name) for name in ("ours", "theirs") if name in sys.modules}
+    before = {name: sys.modules.pop(name) for name in FILES if name in sys.modules}
     spec = importlib.util.spec_from_file_location("serving_on_a_gpu", folder / "__main__.py")
     main = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(main)
     ceilings = Hardware("a machine", 2**34, 1e10, {"float32": 1e11, "bfloat16": 2e11}, "made up")
     monkeypatch.setattr(main, "measure_this_machine", lambda *_, **__: ceilings)
     yield SimpleNamespace(main=main, ours=__import__("ours"), theirs=__import__("theirs"))
-    for name in ("ours", "theirs"):
+    for name in FILES:
         sys.modules.pop(name, None)
     sys.modules.update(before)
 
