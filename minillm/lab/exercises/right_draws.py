@@ -27,14 +27,15 @@ LIMITS = {2: 18.4, 3: 21.1, 4: 23.5, 7: 29.9}
 class Noise:
     """noise() -> a number in [0, 1), a new one every time, in a known order."""
 
-    def __init__(self, seed: int) -> None:
-        self.rng = random.Random(seed)
+    def __init__(self, seed: int, first: float | None = None) -> None:
+        self.rng, self.first = random.Random(seed), first
 
     def __deepcopy__(self, memo: dict) -> Noise:
         return self  # fresh numbers, not a copy of old ones
 
     def __call__(self) -> float:
-        return self.rng.random()
+        first, self.first = self.first, None
+        return self.rng.random() if first is None else first
 
 
 def chi_square(counts: Counter, odds: dict) -> float:
@@ -115,10 +116,12 @@ def _shape(call: LearnerCall) -> Finding | None:
     return None
 
 
-def _forced(name: str, meaning: str, p: list, q: list, drafts: list[int], want: list[int]) -> Property:
+def _forced(
+    name: str, meaning: str, p: list, q: list, drafts: list[int], want: list[int], first: float | None = None
+) -> Property:
     def law(call: LearnerCall) -> Finding | None:
         for seed in range(40):
-            got = call(p, q, drafts, Noise(seed))
+            got = call(p, q, drafts, Noise(seed, first))
             if got != want:
                 return Finding(
                     "", (("p", str(p)), ("q", str(q)), ("drafts", str(drafts)), ("got", str(got)), ("want", str(want)))
@@ -142,6 +145,7 @@ DRAWS = Exercise(
         "values": (
             _forced("a sure target agrees", "The target could draw nothing else, so the draft stays and its own token follows.", SURE[:2], [HALF], [1], [1, 2]),
             _forced("a sure target disagrees", "The target never draws this token: it goes, and the only possible one takes its place.", SURE[:2], [HALF], [0], [1]),
+            _forced("a noise of zero", "The noise may be 0 exactly. A token that the target never draws goes even then.", SURE[:2], [HALF], [0], [1], first=0.0),
             _forced("nothing is kept behind a rejection", "What was drafted behind a rejected token belongs to another text.", SURE, [HALF, HALF], [0, 1], [1]),
             _forced("equal distributions", "Where p and q are equal every draft is kept.", [HALF, HALF, SURE[1]], [HALF, HALF], [1, 0], [1, 0, 2]),
             _forced("the surplus has one token", "p has more than q in one token alone: it must be that one.",
