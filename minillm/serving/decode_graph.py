@@ -118,7 +118,8 @@ class CudaRecorder:
                     call()
             torch.cuda.current_stream().wait_stream(self.stream)
             graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+            # What other threads ask of the GPU meanwhile is theirs.
+            with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
                 found = call()
 
         def replay() -> Tensor:
