@@ -7,40 +7,30 @@ company, after its memory was taken away, and with drafts: each choice depends o
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import takewhile
-from operator import index
-from typing import Any, NamedTuple
+from typing import Any
 
 from minillm.cache.prefix import PrefixCache
-from minillm.decoding.sampling import Choice
 from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
 from minillm.serving.answer import Answer
 from minillm.serving.answers import Answers
 from minillm.serving.drafts import Proposer, as_proposer
-from minillm.serving.engine_options import engine_cache, require_parts, require_switch, scheduler_config
+from minillm.serving.engine_options import engine_cache, require_parts, require_switch, scheduler_config, steady
+from minillm.serving.guesses import Guesses
 from minillm.serving.metrics import EngineMetrics
-from minillm.serving.outputs import FinishReason, RequestOutput, TextChunk
+from minillm.serving.outputs import RequestOutput, TextChunk
 from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
 from minillm.serving.scheduler import Scheduler
 from minillm.serving.scheduler_output import SchedulerOutput
 from minillm.serving.trace import StepTrace, trace_shares
-from minillm.serving.worker import Outcome, Worker
-
-
-class Written(NamedTuple):
-    """What a step wrote: chunks in the order of the pass, tokens by text, and why texts ended."""
-
-    chunks: list[TextChunk]
-    tokens: dict[str, tuple[int, ...]]
-    ended: dict[str, FinishReason]
+from minillm.serving.worker import Worker
+from minillm.serving.writing import Written, write
 
 
 class LLMEngine:
@@ -89,15 +79,26 @@ class LLMEngine:
         self.scheduler = Scheduler(self.cache.pool, config, prefix=prefix, check=check)
         blocks = self.cache.pool.num_blocks
         self.metrics = EngineMetrics(blocks)
-        self.proposer = as_proposer(speculative, model, num_blocks=blocks, block_size=block_size)
-        self.clock, self.on_step, self.num_steps, self.num_failed_proposals = clock, on_step, 0, 0
-        self.worker, self._new_seed = Worker(model, self.cache), new_seed
+        self.on_step, self.num_steps = on_step, 0
+        self.worker, self._new_seed, self._now = Worker(model, self.cache), new_seed, steady(clock)
         if cuda_graphs:
             self.worker.record_decoding(config.num_seats, config.max_model_len or model.config.max_position_embeddings)
         self.answers = Answers()
+        proposer = as_proposer(speculative, model, num_blocks=blocks, block_size=block_size)
+        self.guesses = None if proposer is None else Guesses(proposer, self.answers.texts, model.config.vocab_size)
         self.unread: list[TextChunk] = []  # chunks of a step whose listener raised: the next step hands them out
         self._unwanted: list[str] = []
-        self._time, self._is_stepping = -math.inf, False
+        self._is_stepping = False
+
+    @property
+    def proposer(self) -> Proposer | None:
+        """Who guesses ahead, if anybody does."""
+        return None if self.guesses is None else self.guesses.proposer
+
+    @property
+    def num_failed_proposals(self) -> int:
+        """How often the proposer raised: its drafts were then done without."""
+        return 0 if self.guesses is None else self.guesses.num_failed
 
     @property
     def has_unfinished(self) -> bool:
@@ -172,19 +173,20 @@ class LLMEngine:
     def _step(self) -> None:
         start = self._now()
         self._drop_unwanted()
-        if self.proposer is not None:
-            self._propose(self.proposer)
+        if self.guesses is not None:
+            self.guesses.propose(self.scheduler.running)
         output = self.scheduler.schedule()
         if not output.shares:
             return
         shares, tables = trace_shares(output) if self.on_step is not None else ((), {})
         try:
-            written = self._write(self.worker.run(output, self.answers.texts))
+            written = write(self.worker.run(output, self.answers.texts), self.answers.texts)
+            self._settle(output, written)
         except BaseException:
             self._abort([share.request.request_id for share in output.shares])
-            self.scheduler.update(output, {})
+            if self.scheduler.step_in_flight():
+                self.scheduler.update(output, {})
             raise
-        self._settle(output, written)
         self._forget(output.preempted, written.ended)
         self.unread += written.chunks
         scheduler = self.scheduler
@@ -237,38 +239,6 @@ class LLMEngine:
                 self.scheduler.finish(request.request_id, "abort")
             raise
 
-    def _propose(self, proposer: Proposer) -> None:
-        """Let drafts be verified behind every text that is being written."""
-        writing = [r for r in self.scheduler.running if r.num_output_tokens and not r.is_prefilling]
-        vocab_size = self.model.config.vocab_size
-        try:
-            for request, ids in zip(writing, proposer.propose(writing, proposer.k, self._choice_of), strict=True):
-                request.draft_token_ids = list(map(index, takewhile(lambda token: 0 <= token < vocab_size, ids)))
-        except Exception:
-            self.num_failed_proposals += 1  # drafts only save time: without them the texts are the same
-
-    def _choice_of(self, request: Request, draft_ids: Sequence[int]) -> Choice:
-        return self.answers.texts[request.request_id].choice(draft_ids)
-
-    def _write(self, outcome: Outcome) -> Written:
-        """What was chosen becomes text; nobody else is told yet."""
-        texts, failed = self.answers.texts, outcome.failed
-        written = Written([], {}, {})
-        for name, chosen in outcome.chosen.items():
-            try:
-                chunk = texts[name].write(*chosen)
-            except Exception as error:  # a tokenizer's, say
-                failed[name] = error
-                continue
-            written.chunks.append(chunk)
-            written.tokens[name] = chunk.token_ids
-            if chunk.finish_reason is not None:
-                written.ended[name] = chunk.finish_reason
-        for name, why in failed.items():
-            written.chunks.append(texts[name].fail(why))
-            written.ended[name] = "error"
-        return written
-
     def _settle(self, output: SchedulerOutput, written: Written) -> None:
         """The scheduler learns what was written, and why texts ended."""
         for name, reason in written.ended.items():
@@ -283,26 +253,17 @@ class LLMEngine:
 
     def _forget(self, preempted: Iterable[str], ended: Iterable[str]) -> None:
         """Texts that lost their memory, and texts that have ended."""
-        if self.proposer is not None:
-            for name in (*preempted, *ended):
-                try:
-                    self.proposer.forget(self.answers.texts[name].request)
-                except Exception:
-                    self.num_failed_proposals += 1
+        if self.guesses is not None:
+            self.guesses.forget(self.answers.texts[name].request for name in (*preempted, *ended))
         for name in ended:
             self.answers.retire(name)
 
     def _abort(self, names: Sequence[str]) -> None:
         for name in names:
-            self.scheduler.finish(name, "abort")
+            if name in self.scheduler.requests:  # an interruption may come when it has just been ended
+                self.scheduler.finish(name, "abort")
             self.metrics.finish(name)
         self._forget((), names)
-
-    def _now(self) -> float:
-        now = self.clock()
-        if self._time < now < math.inf:
-            self._time = now
-        return self._time
 
     def _drop_unwanted(self) -> None:
         while self._unwanted:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -79,3 +81,17 @@ def require_switch(**switches: object) -> None:
     for name, value in switches.items():
         if value is not True and value is not False:
             raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(value), "pass a bool"))
+
+
+def steady(clock: Callable[[], float]) -> Callable[[], float]:
+    """A clock that never goes back: where this one does, or says what is no time, time stands still."""
+    latest = -math.inf
+
+    def now() -> float:
+        nonlocal latest
+        moment = clock()
+        if latest < moment < math.inf:
+            latest = moment
+        return latest
+
+    return now

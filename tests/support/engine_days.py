@@ -42,12 +42,16 @@ class Ask:
 
 @dataclass(frozen=True)
 class Day:
-    """An engine's options and what is asked of it. `guesses` lets a proposer that knows the future, mostly, take part."""
+    """An engine's options and what is asked of it.
+
+    `guesses` lets a proposer that knows the future, mostly, take part; the model raises when it is shown the token `bad`.
+    """
 
     family: str
     asks: tuple
     options: dict
     guesses: int | None = None
+    bad: int | None = None
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Diary:
             preempted=int(metrics.preemptions.value),
             found=int(metrics.prefix_hits.value),
             aborted=len(self.aborted),
+            failed=sum(one.finish_reason == "error" for out in self.outputs for one in out.outputs),
             cut=sum(s.kind == "prefill" and s.num_tokens > 1 for t in self.traces for s in t.shares),
             forked=sum(len(o.outputs) - 1 for o in self.outputs),
             accepted=sum(len(c.token_ids) > 1 for chunks in self.chunks.values() for c in chunks),
@@ -148,6 +153,8 @@ def live(house, day, **more):
         options["speculative"] = Seer(day)
     options |= day.options | more
     engine = diary.engine = house.LLMEngine(decoder(day.family), tokenizer(), **options)
+    if day.bad is not None:
+        choke(engine, day.bad)
     step = 0
     while engine.has_unfinished or any(ask.step >= step for ask in day.asks):
         for number, ask in enumerate(day.asks):
@@ -167,10 +174,34 @@ def live(house, day, **more):
     return diary
 
 
+def choke(engine, bad, *, at_scores=False):
+    """Make the model raise, or score NaN, for whoever shows it the bad token."""
+    original = engine.worker.loop.step
+
+    def step(token_ids, batch, rows=None):
+        is_bad = token_ids == bad
+        if is_bad.any() and not at_scores:
+            raise RuntimeError("the model choked")
+        logits = original(token_ids, batch, rows)
+        wanted = torch.tensor(batch.counts).cumsum(0) - 1 if rows is None else rows
+        return logits.masked_fill(is_bad[wanted, None], float("nan"))
+
+    engine.worker.loop.step = step
+
+
+def failing(day, ask, tokens):
+    """How many tokens are written until the model is shown the bad one, or None."""
+    if day.bad in ask.prompt:
+        return 0
+    return tokens.index(day.bad) + 1 if day.bad in tokens[:-1] else None
+
+
 def judge(day, diary):
     """Every text is the oracle's, what was streamed is what was written, and the pool is whole."""
     for number, (ask, out) in enumerate(zip(day.asks, diary.outputs, strict=True)):
-        assert out.prompt_token_ids == ask.prompt and len(out.outputs) == ask.params.n and out.error is None
+        assert out.prompt_token_ids == ask.prompt and len(out.outputs) == ask.params.n
+        failed = any(one.finish_reason == "error" for one in out.outputs)
+        assert out.error == ("RuntimeError: the model choked" if failed else None)
         assert out.num_cached_tokens < len(ask.prompt)
         for one in out.outputs:
             chunks = diary.chunks.get((str(number), one.index), [])
@@ -179,7 +210,7 @@ def judge(day, diary):
     engine = diary.engine
     engine.scheduler.check()
     assert engine.cache.pool.num_used == 0 and not engine.scheduler.requests, "something is left behind"
-    assert engine.worker.num_failed_passes == 0 and engine.num_failed_proposals == 0
+    assert (day.bad is not None or engine.worker.num_failed_passes == 0) and engine.num_failed_proposals == 0
     assert not getattr(engine.proposer, "known", None), "the proposer was not told to forget"
     written = sum(len(one.token_ids) for out in diary.outputs for one in out.outputs)
     assert engine.metrics.generation_tokens.value == written
@@ -191,7 +222,11 @@ def judge_text(day, ask, one, was_aborted):
     tokens, shown, reason = expected(ask, day.family, one.index)
     count = len(one.token_ids)
     where = f"text {one.index} of {ask}"
-    if one.finish_reason == "abort":
+    fails_at = failing(day, ask, tokens)
+    if fails_at is not None and one.finish_reason != "abort":
+        assert one.finish_reason == "error" and one.token_ids == tokens[:fails_at], where
+        assert shown.startswith(one.text) and (ask.params.stop or one.text == tokenizer().decode(one.token_ids)), where
+    elif one.finish_reason == "abort":
         assert was_aborted, where
         assert one.token_ids == tokens[:count] and shown.startswith(one.text), where
     else:
@@ -213,9 +248,10 @@ def judge_stream(one, chunks):
     assert tuple(t for c in chunks for t in c.token_ids) == one.token_ids
     reasons = [c.finish_reason for c in chunks]
     last = [] if one.finish_reason == "abort" else [one.finish_reason]
+    assert [c.error is not None for c in chunks] == [reason == "error" for reason in reasons]
     assert reasons == [None] * (len(chunks) - len(last)) + last
     if one.logprobs is not None:
-        assert tuple(p for c in chunks for p in c.logprobs) == one.logprobs
+        assert tuple(p for c in chunks for p in c.logprobs or ()) == one.logprobs
 
 
 def judge_traces(day, diary):
@@ -278,4 +314,6 @@ def make_day(choose):
     guesses = choose((None, None, 0, 2, 5))
     if guesses is None and choose((True, False)):
         options["speculative"] = "ngram"
-    return Day(family, asks, options, guesses)
+    # A guess at a bad token would fail a text that has none.
+    is_sound = guesses is not None or "speculative" in options or choose((True, False))
+    return Day(family, asks, options, guesses, None if is_sound else choose((BASE[6], OTHER[1], *range(8))))

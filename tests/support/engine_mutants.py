@@ -16,18 +16,8 @@ import face_battery
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "engine"
 # In the order in which they import one another.
-MODULES = (
-    "trace",
-    "text_stream",
-    "prompts",
-    "answer",
-    "answers",
-    "engine_options",
-    "worker",
-    "engine",
-    "llm",
-    "async_engine",
-)
+MODULES = ("trace", "text_stream", "prompts", "answer", "answers", "engine_options", "worker", "writing", "guesses")
+MODULES += ("engine", "llm", "async_engine")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 CHECKS = engine_battery.CHECKS | face_battery.CHECKS
 

@@ -7,8 +7,8 @@ import random
 from contextlib import suppress
 
 from cached_texts import decoder
-from engine_battery import BAD, FAMILY, GREEDY, choke, greedy, refused, whole
-from engine_days import BASE, OTHER, oracle, tokenizer
+from engine_battery import BAD, FAMILY, GREEDY, greedy, refused, whole
+from engine_days import BASE, OTHER, choke, oracle, tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from minillm.decoding.beam import Hypothesis
@@ -268,7 +268,7 @@ def a_closed_engine_drains_or_rejects(house):
 
 def errors_reach_the_one_who_asked(house):
     async def play(made):
-        choke(made.engine)
+        choke(made.engine, BAD)
         good, bad, wrong, full = await asyncio.gather(
             made.generate(list(BASE[:6]), GREEDY),
             collect(made.stream([1, BAD], GREEDY)),
