@@ -13,7 +13,8 @@ from static_batches import TorchBatch, as_it_is
 from minillm.cache.paged_batch import PagedBatch
 from minillm.errors import InvalidType, Unsupported
 from minillm.kernels.runtime import mode
-from minillm.serving.decode_graph import DecodeGraphs, StaticBatch
+from minillm.serving import decode_graph
+from minillm.serving.decode_graph import CudaRecorder, DecodeGraphs, StaticBatch
 from minillm.serving.engine import LLMEngine
 from minillm.serving.runner import PagedLoop
 from minillm.serving.sampling_params import SamplingParams
@@ -124,6 +125,58 @@ def test_an_engine_writes_the_same_by_kernels(monkeypatch):
         monkeypatch.setattr(PagedBatch, "attend", PagedBatch.attend_by_kernels)
         assert write_all(engine_of(model, None), prompts, params) == want
         assert write_all(engine_of(model, StaticBatch, sizes=(4,)), prompts, params) == want
+    finally:
+        model.double()
+        decoder.cache_clear()
+
+
+class Noted:
+    """Stands for any of torch.cuda's contexts and streams, and notes what is entered and asked of it."""
+
+    def __init__(self, name, notes):
+        self.name, self.notes = name, notes
+
+    def __enter__(self):
+        self.notes.append(f"enter {self.name}")
+
+    def __exit__(self, *problem):
+        self.notes.append(f"leave {self.name}")
+
+    def wait_stream(self, other):
+        self.notes.append(f"{self.name} waits for {other.name}")
+
+    def replay(self):
+        self.notes.append("replay")
+
+
+def test_a_recorder_gets_ready_then_records_once_then_replays(monkeypatch):
+    notes, calls = [], []
+    for name in ("device", "stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, name=name, **__: Noted(name, notes))
+    for name, what in (("Stream", "side"), ("current_stream", "main"), ("CUDAGraph", "a graph")):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, what=what: Noted(what, notes))
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: 7)
+    replay = CudaRecorder(torch.device("cpu"))(lambda: calls.append(len(notes)) or torch.tensor(len(calls)))
+    assert len(calls) == 3 and "replay" not in notes
+    inside = [notes[:n].count("enter graph") - notes[:n].count("leave graph") for n in calls]
+    assert inside == [0, 0, 1], "two to get ready, one that is recorded"
+    assert notes.index("side waits for main") < calls[0] < notes.index("main waits for side") < calls[2]
+    assert replay() == 3 and replay() == 3 and len(calls) == 3 and notes.count("replay") == 2
+
+
+@interpreted
+def test_an_engine_that_is_told_to_records_its_steps(monkeypatch):
+    """The whole way from the option to a text, but for the recording."""
+    monkeypatch.setattr(decode_graph, "require_graphs", lambda cache: None)
+    monkeypatch.setattr(decode_graph, "CudaRecorder", lambda device: as_it_is)
+    model = decoder("llama").to(torch.float32)
+    try:
+        settings = dict(block_size=4, num_blocks=20, max_num_seqs=2, max_model_len=24)
+        engine = LLMEngine(model, **settings, cuda_graphs=True)
+        assert engine.worker.graphs.sizes == (1, 2) and engine.worker.graphs.max_length == 24
+        prompts, params = [[5, 6, 7], [8, 9]], SamplingParams(temperature=0, max_tokens=3)
+        assert write_all(engine, prompts, params) == write_all(LLMEngine(model, **settings), prompts, params)
+        assert engine.worker.num_failed_passes == 0
     finally:
         model.double()
         decoder.cache_clear()
