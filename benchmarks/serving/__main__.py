@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import layouts
 import scheduling
 import steps
 import throughput
@@ -20,6 +21,7 @@ from minillm.measure.step_cost import recorded_step_costs
 PARTS = {
     "scheduling": lambda chosen: (scheduling.scheduling_steps(quick=chosen.quick), scheduling.in_words),
     "steps": lambda chosen: (steps.engine_steps(threads=chosen.threads, quick=chosen.quick), steps.in_words),
+    "layouts": lambda chosen: (layouts.layout_steps(threads=chosen.threads, quick=chosen.quick), layouts.in_words),
     "throughput": lambda chosen: (
         throughput.throughput(threads=chosen.threads, quick=chosen.quick),
         throughput.in_words,
@@ -34,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, nargs="+", default=sorted({1, torch.get_num_threads()}))
     parser.add_argument("--out", type=Path, default=RECORDS, help="folder for the record (default: with the others)")
     parser.add_argument("--no-record", action="store_true", help="print only")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="so many of the three")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), help="so many of the parts")
     chosen = parser.parse_args(arguments)
     if not chosen.no_record:
         writable_folder(chosen.out)

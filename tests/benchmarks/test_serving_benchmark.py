@@ -94,3 +94,24 @@ def test_a_row_for_each_crowd_and_nobody_leaves_while_it_is_timed(repository, mo
     assert (crowd.num_running, crowd.num_waiting) == (8, 30)
     assert [request.num_output_tokens for request in crowd.running] == [count + 1 for count in written]
     assert scheduling.OUTPUT > 400 + 1, "a text would end while steps are timed"
+
+
+def test_layouts_race_beside_their_floors(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository / "benchmarks" / "serving")
+    layouts = load(repository, "layouts")
+    monkeypatch.setattr(layouts, "CONFIGS", {"small": SMALL})
+    monkeypatch.setattr(layouts, "TEXTS", (1, 2, 3))
+    threads = torch.get_num_threads()
+    rows = layouts.layout_steps(threads=[1], models=["small"], quick=True)
+    assert torch.get_num_threads() == threads
+    names = {row.backend for row in rows}
+    assert {"plain", "packed", "plain, products alone"} <= names and {row.shape["B"] for row in rows} == {1, 3}
+    assert "1 threads, plain:" in layouts.in_words(rows[0]) and "as fast as plain" in layouts.in_words(rows[1])
+    with pytest.raises(AssertionError, match="packed differs by"):
+        layouts._require_agreement({"plain": torch.ones(2, 3), "packed": torch.ones(2, 3) + 1e-3})
+
+
+def test_texts_of_the_layouts_are_spread_between_two_lengths(repository, monkeypatch):
+    monkeypatch.syspath_prepend(repository / "benchmarks" / "serving")
+    layouts = load(repository, "layouts")
+    assert layouts.lengths(1) == ((200, 1),) and layouts.lengths(2) == ((130, 1), (270, 1))
