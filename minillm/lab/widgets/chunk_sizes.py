@@ -107,7 +107,7 @@ def draw_chunks(data: ChunkDays) -> Figure:
     _draw_line(left, data, [1000 * day.longest for day in data.days], "longest gap in a chat (ms)")
     left.axhline(1000 * data.promised, color=figures.VERMILLION, linestyle="--", linewidth=1.4)
     left.annotate(
-        "promised", (data.days[0].budget, 1000 * data.promised), xytext=(0, 4), textcoords="offset points", fontsize=9.5,
+        "promised", (data.days[-1].budget, 1000 * data.promised), xytext=(0, 4), textcoords="offset points", fontsize=9.5, ha="right",
         color=figures.VERMILLION,
     )  # fmt: skip
     _draw_line(right, data, [1000 * day.first for day in data.days], "TTFT of the long prompt (ms)")

@@ -112,7 +112,7 @@ def _computer(model: Any, tokenizer: Any) -> Callable[[State], Decoding]:
         room = model.config.max_position_embeddings - MAX_STEPS
         if not 0 < len(ids) <= room:
             rule = f"a prompt has 1 to {room} tokens"
-            raise InvalidValue(rule_numbers_remedy(rule, str(len(ids)), "type some code"))
+            raise InvalidValue(rule_numbers_remedy(rule, str(len(ids)), "type some code, and not too much"))
         return ids
 
     @lru_cache(maxsize=256)

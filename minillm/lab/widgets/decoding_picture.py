@@ -46,7 +46,9 @@ def _draw_bars(axes: Axes, data: NextToken) -> None:
     for bar, share in zip(axes.patches, data.after, strict=True):
         if not share:
             bar.set(facecolor=figures.PALE, edgecolor=figures.GREY, hatch="///")
-    axes.set_xlim(0, 100 * max(shown) * 1.65)
+    room = 100 * max(shown) * 1.65
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= min(100, room)])
+    axes.set_xlim(0, room)
     for label in axes.get_yticklabels():
         label.set_fontfamily("DejaVu Sans Mono")
     axes.set_title("what may be drawn", loc="left", fontsize=10.5, color=figures.INK)

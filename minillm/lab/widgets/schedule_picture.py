@@ -168,7 +168,8 @@ def _heading(day: ScheduledDay) -> str:
     config = day.simulation.config
     moved = f", {day.simulation.num_preemptions} preempted" if day.simulation.num_preemptions else ""
     padded = f", {day.simulation.padding:.0%} padding" if day.simulation.padding else ""
-    return f"{day.name}  ({config.max_num_batched_tokens} tokens, {config.max_num_seqs} texts{moved}{padded})"
+    texts = "1 text" if config.max_num_seqs == 1 else f"{config.max_num_seqs} texts"
+    return f"{day.name}  ({config.max_num_batched_tokens} tokens, {texts}{moved}{padded})"
 
 
 def _draw_legend(axes: Axes, data: ComparedDays) -> None:
