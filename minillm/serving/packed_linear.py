@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.errors import Unsupported, rule_numbers_remedy, unknown_name
+from minillm.serving.huge_pages import hold_in_huge_pages
 
 # Weights of a model up to so many bytes stay in a processor's last cache from token to token.
 CACHED_BYTES = 2**25
@@ -52,7 +53,7 @@ class Transposed(Linear):
     """A copy (in, out), contiguous: one row of x weighs its rows, and they are read one behind the other."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
-        self.weight, self.bias = weight.t().contiguous(), bias
+        self.weight, self.bias = hold_in_huge_pages(weight.t().contiguous()), bias
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.mm(x, self.weight) if self.bias is None else torch.addmm(self.bias, x, self.weight)
@@ -69,7 +70,7 @@ class Packed(Linear):
     """
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
-        self.weight = torch.ops.mkldnn._reorder_linear_weight.default(weight.contiguous())
+        self.weight = hold_in_huge_pages(torch.ops.mkldnn._reorder_linear_weight.default(weight.contiguous()))
         self.multiply, self.bias = torch.ops.mkldnn._linear_pointwise.default, bias
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -98,7 +99,7 @@ class Compiled(Linear):
     def __init__(self, weight: Tensor, bias: Tensor | None):
         from minillm.serving.compiled import OneRow
 
-        self.one = OneRow(weight.contiguous(), bias)
+        self.one = OneRow(hold_in_huge_pages(weight.contiguous()), bias)
         self.many = (Packed if runs("packed") else Plain)(weight, bias)
 
     def __call__(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from cached_texts import FAMILIES, decoder, relative, text
 
 from minillm.errors import InvalidValue, Unsupported
 from minillm.model import Decoder
-from minillm.serving import packed_linear, plain_decoder
+from minillm.serving import huge_pages, packed_linear, plain_decoder
 from minillm.serving.packed_linear import CACHED_BYTES, COPIED, LAYOUTS, choose_layout, runs
 from minillm.serving.plain_decoder import PlainDecoder
 from minillm.serving.runner import DecodeLoop, PagedLoop
@@ -150,3 +150,33 @@ def test_a_model_that_nobody_has_any_more_is_let_go():
     del model
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_large_pages_change_no_number_and_no_place(packed, monkeypatch):
+    """5 MB that begin anywhere, with what lies before and behind them."""
+    told = []
+    real = huge_pages._madvise()
+    monkeypatch.setattr(huge_pages, "_madvise", lambda: lambda *a: told.append(a) or (real(*a) if real else 0))
+    memory = torch.randn(1400, 1000)
+    kept, weight, small = memory.clone(), memory[7:1307], memory[:300]
+    place, size = weight.data_ptr(), weight.nbytes
+    if packed and runs("packed"):
+        weight = torch.ops.mkldnn._reorder_linear_weight.default(weight.contiguous())
+        place, size = torch.ops.mkldnn.data_ptr(weight), torch.ops.mkldnn._nbytes(weight)
+    assert huge_pages.hold_in_huge_pages(weight) is weight
+    assert torch.equal(memory, kept)
+    for start, count, _ in told:
+        assert place <= start and start + count <= place + size and start % 4096 == count % 4096 == 0
+    assert len(told) == 2 and huge_pages.hold_in_huge_pages(small) is small and len(told) == 2
+
+
+def test_where_nobody_knows_large_pages_nothing_happens(monkeypatch):
+    monkeypatch.setattr(huge_pages.sys, "platform", "darwin")
+    huge_pages._madvise.cache_clear()
+    try:
+        weight = torch.ones(2000, 1000)
+        assert huge_pages.hold_in_huge_pages(weight) is weight
+        assert huge_pages.hold_in_huge_pages(torch.ones(2000, 1000, device="meta")).is_meta
+    finally:
+        huge_pages._madvise.cache_clear()
