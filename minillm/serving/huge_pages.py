@@ -1,8 +1,8 @@
 """Ask the system to keep what is read at every step in large pages of memory.
 
 A processor looks up where each 4 KiB page of memory is, and reading a model's weights once a token is a hundred thousand such
-questions. Linux can keep memory in pages of 2 MiB instead, if it is told that they are worth it. Reading weights of 90 to
-430 MB was 1.1 to 1.2 times as fast. It is a hint: where it is not understood, nothing happens.
+questions. Linux can keep memory in pages of 2 MiB instead, if it is told that they are worth it. It is a hint: where it is
+not understood, nothing happens.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ A model's weights lie row by row, as training wants them, and a product of a few
 memory. Laid out once in the order in which the product's inner loop takes them they are read at the speed of memory, and for
 many rows the loop never waits. The price is memory: the model keeps its own weights, so every form but `plain` is a copy.
 
-Measured on two cores of an AMD EPYC of Zen 4, rows of tokens at once, times `F.linear`: `packed` is 1.6 to 1.7 with 1 row,
-2.2 with 4 and 1.5 with 32, at nine tenths of what its cores can multiply. `transposed` beats it for 1 row while all weights
-stay in the processor's cache. The 16-bit forms read half as much.
+`packed` gains most with a few rows, and with many comes near what a core can multiply. `transposed` beats it for one row
+while all weights stay in the processor's cache. The 16-bit forms read half as much. How much each gives here, and how much
+of a step is left beside the products, `benchmarks/serving/layouts.py` measures.
 """
 
 from __future__ import annotations
