@@ -6,7 +6,7 @@ __getattr__, __dir__, __all__ = open_door(
     __name__,
     {
         "AsyncLLM": "minillm.serving.async_engine",
-        "EngineClosed": "minillm.serving.async_engine",
+        "EngineClosed": "minillm.serving.engine_driver",
         "LLMEngine": "minillm.serving.engine",
         "StepTrace": "minillm.serving.trace",
         "Arrival": "minillm.serving.workload",

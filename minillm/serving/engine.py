@@ -14,12 +14,13 @@ from typing import Any
 
 from minillm.cache.prefix import PrefixCache
 from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.measure.numbers import require_switch
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
 from minillm.serving.answer import Answer
 from minillm.serving.answers import Answers
 from minillm.serving.drafts import Proposer, as_proposer
-from minillm.serving.engine_options import engine_cache, require_parts, require_switch, scheduler_config, steady
+from minillm.serving.engine_options import engine_cache, require_parts, scheduler_config, steady
 from minillm.serving.guesses import Guesses
 from minillm.serving.metrics import EngineMetrics
 from minillm.serving.outputs import RequestOutput, TextChunk
@@ -27,10 +28,9 @@ from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_par
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
 from minillm.serving.scheduler import Scheduler
-from minillm.serving.scheduler_output import SchedulerOutput
 from minillm.serving.trace import StepTrace, trace_shares
 from minillm.serving.worker import Worker
-from minillm.serving.writing import Written, write
+from minillm.serving.writing import settle, write
 
 
 class LLMEngine:
@@ -78,8 +78,7 @@ class LLMEngine:
         prefix = PrefixCache(self.cache.pool, check=check) if config.enable_prefix_caching else None
         self.scheduler = Scheduler(self.cache.pool, config, prefix=prefix, check=check)
         blocks = self.cache.pool.num_blocks
-        self.metrics = EngineMetrics(blocks)
-        self.on_step, self.num_steps = on_step, 0
+        self.metrics, self.on_step, self.num_steps = EngineMetrics(blocks), on_step, 0
         self.worker, self._new_seed, self._now = Worker(model, self.cache), new_seed, steady(clock)
         if cuda_graphs:
             self.worker.record_decoding(config.num_seats, config.max_model_len or model.config.max_position_embeddings)
@@ -172,7 +171,8 @@ class LLMEngine:
 
     def _step(self) -> None:
         start = self._now()
-        self._drop_unwanted()
+        while self._unwanted:
+            self.discard(self._unwanted.pop())
         if self.guesses is not None:
             self.guesses.propose(self.scheduler.running)
         output = self.scheduler.schedule()
@@ -181,7 +181,7 @@ class LLMEngine:
         shares, tables = trace_shares(output) if self.on_step is not None else ((), {})
         try:
             written = write(self.worker.run(output, self.answers.texts), self.answers.texts)
-            self._settle(output, written)
+            settle(self.scheduler, output, written, self.answers.texts)
         except BaseException:
             self._abort([share.request.request_id for share in output.shares])
             if self.scheduler.step_in_flight():
@@ -239,18 +239,6 @@ class LLMEngine:
                 self.scheduler.finish(request.request_id, "abort")
             raise
 
-    def _settle(self, output: SchedulerOutput, written: Written) -> None:
-        """The scheduler learns what was written, and why texts ended."""
-        for name, reason in written.ended.items():
-            if reason == "error":
-                self.scheduler.finish(name, "error")
-        self.scheduler.update(output, written.tokens)
-        for name, reason in written.ended.items():
-            request = self.answers.texts[name].request
-            if not request.is_finished:  # by a stop string: the scheduler knows tokens only
-                self.scheduler.finish(name, reason)
-            request.finish_reason = reason  # which may be complete with the last token that was allowed
-
     def _forget(self, preempted: Iterable[str], ended: Iterable[str]) -> None:
         """Texts that lost their memory, and texts that have ended."""
         if self.guesses is not None:
@@ -264,7 +252,3 @@ class LLMEngine:
                 self.scheduler.finish(name, "abort")
             self.metrics.finish(name)
         self._forget((), names)
-
-    def _drop_unwanted(self) -> None:
-        while self._unwanted:
-            self.discard(self._unwanted.pop())

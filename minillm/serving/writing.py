@@ -1,4 +1,4 @@
-"""What was chosen in a step becomes text: pieces to show, tokens to remember, and which texts end."""
+"""What was chosen in a step becomes text: pieces to show, tokens to remember, and which texts end and why."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from minillm.serving.answer import Text
 from minillm.serving.outputs import FinishReason, TextChunk
+from minillm.serving.scheduler import Scheduler
+from minillm.serving.scheduler_output import SchedulerOutput
 from minillm.serving.worker import Outcome
 
 
@@ -36,3 +38,16 @@ def write(outcome: Outcome, texts: Mapping[str, Text]) -> Written:
         written.chunks.append(texts[name].fail(why))
         written.ended[name] = "error"
     return written
+
+
+def settle(scheduler: Scheduler, output: SchedulerOutput, written: Written, texts: Mapping[str, Text]) -> None:
+    """The scheduler, whose step it was, learns what was written, and why texts ended."""
+    for name, reason in written.ended.items():
+        if reason == "error":
+            scheduler.finish(name, "error")
+    scheduler.update(output, written.tokens)
+    for name, reason in written.ended.items():
+        request = texts[name].request
+        if not request.is_finished:  # by a stop string: the scheduler knows tokens only
+            scheduler.finish(name, reason)
+        request.finish_reason = reason  # which may be complete with the last token that was allowed

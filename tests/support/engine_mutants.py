@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "engine"
 # In the order in which they import one another.
 MODULES = ("trace", "text_stream", "prompts", "answer", "answers", "engine_options", "worker", "writing", "guesses")
-MODULES += ("engine", "llm", "async_engine")
+MODULES += ("engine", "llm", "engine_driver", "async_engine")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 CHECKS = engine_battery.CHECKS | face_battery.CHECKS
 

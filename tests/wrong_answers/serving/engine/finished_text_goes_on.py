@@ -1,6 +1,6 @@
 """A stop string ends the text on the screen, and not in the scheduler."""
 
-FILE = "minillm/serving/engine.py"
-OLD = "                self.scheduler.finish(name, reason)\n            request.finish_reason"
-NEW = "                pass\n            request.finish_reason"
+FILE = "minillm/serving/writing.py"
+OLD = "            scheduler.finish(name, reason)\n        request.finish_reason"
+NEW = "            pass\n        request.finish_reason"
 CAUGHT_BY = ("random_days",)
