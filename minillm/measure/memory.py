@@ -14,7 +14,7 @@ from typing import Any
 from minillm.errors import InvalidType, InvalidValue, nearest_divisors, rule_numbers_remedy, unknown_name
 from minillm.measure.attend_memory import Numbers, Pass
 from minillm.measure.model_cost import parameter_count
-from minillm.measure.numbers import require_whole
+from minillm.measure.numbers import require_switch, require_whole
 from minillm.measure.pass_memory import Moment, moments
 
 FLOAT_BYTES = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
@@ -83,9 +83,7 @@ def estimate_memory(
     scratch within one call is not. Raises InvalidType or InvalidValue for what is missing or makes no sense.
     """
     require_whole(batch=batch, length=length, chunk=1 if chunk is None else chunk)
-    for name, flag in (("ring", ring), ("ragged", ragged), ("all_logits", all_logits)):
-        if flag is not True and flag is not False:
-            raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(flag), "pass a bool"))
+    require_switch(ring=ring, ragged=ragged, all_logits=all_logits)
     n = _numbers(config, _bytes_of("dtype", dtype, FLOAT_BYTES))
     if n.most_positions is not None and length > n.most_positions:
         rule = f"the model sees at most {n.most_positions} positions"

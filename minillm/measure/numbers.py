@@ -1,4 +1,4 @@
-"""The one question every formula and every configuration asks first: is this a number that means something?
+"""The one question every formula and every configuration asks first: is this a number, or a switch, that means something?
 
 A formula that accepts minus one layer answers with nonsense later; refusing it here names the argument.
 """
@@ -32,6 +32,13 @@ def require_whole(*, at_least: int = 1, **numbers: int) -> None:
         if number < at_least:
             rule = f"{name} must be at least {at_least}"
             raise InvalidValue(rule_numbers_remedy(rule, str(number), f"use {at_least} or more"))
+
+
+def require_switch(**switches: object) -> None:
+    """Raise InvalidType for one that is neither True nor False."""
+    for name, value in switches.items():
+        if value is not True and value is not False:
+            raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(value), "pass a bool"))
 
 
 def require_power_of_two(*, at_least: int = 1, **numbers: int) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers_remedy, unknown_name
-from minillm.measure.numbers import require_whole
+from minillm.measure.numbers import require_switch, require_whole
 
 REJECT, DELAY = "REJECT", "DELAY"
 TIMEOUT_ACTIONS = (REJECT, DELAY)
@@ -58,7 +58,7 @@ class QueuePolicy:
             raise unknown_name("timeout_action", self.timeout_action, TIMEOUT_ACTIONS)
         require_whole(at_least=0, default_timeout_microseconds=self.default_timeout_microseconds)
         require_whole(at_least=0, max_queue_size=self.max_queue_size)
-        _require_bool(allow_timeout_override=self.allow_timeout_override)
+        require_switch(allow_timeout_override=self.allow_timeout_override)
 
     def timeout(self, own: int | None) -> int | None:
         """The timeout of a request that brings its `own`, in microseconds; None where there is none.
@@ -111,7 +111,7 @@ class DynamicBatcherConfig:
         require_whole(max_batch_size=self.max_batch_size, num_batch_threads=self.num_batch_threads)
         require_whole(at_least=0, max_queue_delay_microseconds=self.max_queue_delay_microseconds)
         require_whole(at_least=0, priority_levels=self.priority_levels, max_enqueued_batches=self.max_enqueued_batches)
-        _require_bool(preserve_ordering=self.preserve_ordering)
+        require_switch(preserve_ordering=self.preserve_ordering)
         preferred = sorted(set(self._sizes("preferred_batch_size")))
         object.__setattr__(self, "preferred_batch_size", tuple(preferred) or (self.max_batch_size,))
         object.__setattr__(self, "allowed_batch_sizes", tuple(self._sizes("allowed_batch_sizes")))
@@ -188,9 +188,3 @@ class DynamicBatcherConfig:
             ):
                 rule = "preserve_ordering does not go with timeout_action DELAY, which reorders"
                 raise InvalidValue(rule_numbers_remedy(rule, "both", "use REJECT, or answer in any order"))
-
-
-def _require_bool(**flags: bool) -> None:
-    for name, flag in flags.items():
-        if not isinstance(flag, bool):
-            raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(flag), "use a bool"))

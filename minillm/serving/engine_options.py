@@ -76,13 +76,6 @@ def default_num_blocks(model: Decoder, config: SchedulerConfig, block_size: int)
     return max(a_text, min(config.num_seats * a_text, MOST_CACHE // a_block))
 
 
-def require_switch(**switches: object) -> None:
-    """Raise InvalidType for one that is neither True nor False."""
-    for name, value in switches.items():
-        if value is not True and value is not False:
-            raise InvalidType(rule_numbers_remedy(f"{name} must be True or False", repr(value), "pass a bool"))
-
-
 def steady(clock: Callable[[], float]) -> Callable[[], float]:
     """A clock that never goes back: where this one does, or says what is no time, time stands still."""
     latest = -math.inf

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers_remedy
-from minillm.measure.numbers import require_whole
+from minillm.measure.numbers import require_switch, require_whole
 
 MOST_TEXTS = 16_384  # for one prompt, as in vLLM
 
@@ -82,8 +82,7 @@ class SamplingParams:
             raise InvalidType(
                 f"SamplingParams has no option {name!r}{nearest_name(name, known)}; known: {', '.join(known)}."
             )
-        if not isinstance(ignore_eos, bool):
-            raise InvalidType(rule_numbers_remedy("ignore_eos must be True or False", repr(ignore_eos), "use a bool"))
+        require_switch(ignore_eos=ignore_eos)
         _require_small(top_k=top_k, seed=seed, max_tokens=max_tokens, n=n, min_tokens=min_tokens, logprobs=logprobs)
         self._keep(temperature=_temperature(temperature), top_k=_whole_or_none("top_k", top_k, 1))
         self._keep(top_p=_top_p(top_p), min_p=_min_p(min_p), seed=_whole_or_none("seed", seed, 0))

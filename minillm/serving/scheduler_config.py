@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unknown_name
-from minillm.measure.numbers import require_whole
+from minillm.errors import InvalidValue, rule_numbers_remedy, unknown_name
+from minillm.measure.numbers import require_switch, require_whole
 
 Policy = Literal["budget", "splitfuse", "prefill_first", "static"]
 CHOICES = {
@@ -61,10 +61,8 @@ class SchedulerConfig:
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise unknown_name(name, getattr(self, name), known)
-        for name in ("enable_chunked_prefill", "enable_prefix_caching"):
-            if not isinstance(getattr(self, name), bool):
-                rule = f"{name} must be True or False"
-                raise InvalidType(rule_numbers_remedy(rule, repr(getattr(self, name)), "use a bool"))
+        require_switch(enable_chunked_prefill=self.enable_chunked_prefill)
+        require_switch(enable_prefix_caching=self.enable_prefix_caching)
         if self.policy == "splitfuse" and not self.enable_chunked_prefill:
             rule = "splitfuse cuts prompts to fill its steps"
             raise InvalidValue(
