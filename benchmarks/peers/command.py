@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import ctypes.util
+import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from cast import cases
 from checkpoints import checkpoint
@@ -23,6 +26,14 @@ from minillm.measure.run import RECORDS, record_run, writable_folder, write_reco
 
 HERE = Path(__file__).parent
 QUIET = 0.7  # a load average above this is somebody else's work
+
+
+class Found(NamedTuple):
+    """All cases together: rows, reasons for rows that are missing, and the peers' versions."""
+
+    measured: list[Measurement]
+    missed: list[Untimed]
+    versions: dict[str, str]
 
 
 def main(description: str, arguments: Sequence[str] | None = None) -> int:
@@ -54,41 +65,52 @@ def _run(chosen: argparse.Namespace) -> int:
     absent = {name: why for name in PEERS if (why := problem_with(chosen.folder, name))}
     for name, why in absent.items():
         print(f"{name}: {why}", flush=True)
-    measured: list[Measurement] = []
-    missed: list[Untimed] = []
+    found = Found([], [], {})
     for case in cases(chosen.cases, chosen.peers):
         for threads in chosen.threads:
-            found = _measure(case, chosen, threads, absent)
-            print(table(case, *found, threads), flush=True)
-            measured, missed = measured + found[0], missed + found[1]
-    if ceilings is not None and measured:
-        command = f"python benchmarks/peers/peers.py run --rounds {chosen.rounds}"
-        path = write_record(record_run(measured, ceilings, command, untimed=missed), "peers", chosen.out)
-        print(f"recorded in {path.name}")
-    return 0 if measured else 1
+            _measure(case, chosen, threads, absent, found)
+            if ceilings is not None and found.measured:  # every time, for what follows may be interrupted
+                record = record_run(found.measured, ceilings, _command(chosen), untimed=found.missed)
+                record = dataclasses.replace(record, versions={**record.versions, **found.versions})
+                print(f"recorded in {write_record(record, 'peers', chosen.out).name}", flush=True)
+    return 0 if found.measured else 1
 
 
-def _measure(
-    case: Case, chosen: argparse.Namespace, threads: int, absent: dict[str, str]
-) -> tuple[list[Measurement], list[Untimed]]:
-    """Run a case, compare its texts, and make rows of it."""
+def _command(chosen: argparse.Namespace) -> str:
+    words = [f"python benchmarks/peers/peers.py run --rounds {chosen.rounds}"]
+    words += [f"--threads {' '.join(map(str, chosen.threads))}"]
+    words += [f"--cases {' '.join(chosen.cases)}"] * bool(chosen.cases)
+    return " ".join([*words, *chosen.peers])
+
+
+def _measure(case: Case, chosen: argparse.Namespace, threads: int, absent: dict[str, str], found: Found) -> None:
+    """Run a case, compare its texts, print it, and add it to what was found."""
     folder = checkpoint(case.model, chosen.folder / "checkpoints")
 
     def start(one: Contestant, threads: int) -> WorkerProcess:
         if one.peer in absent:
             raise WorkerFailed(absent[one.peer])
         python = sys.executable if one.peer is None else python_of(chosen.folder, one.peer)
-        return WorkerProcess(python, HERE / "workers" / one.script, threads)
+        library = None if one.preload is None else ctypes.util.find_library(one.preload)
+        if one.preload and not library:
+            print(f"{one.label}: lib{one.preload}, with which it would be faster, is not on this machine", flush=True)
+        return WorkerProcess(python, HERE / "workers" / one.script, threads, library)
 
     print(f"\n{case.name}, {threads} threads, load average {os.getloadavg()[0]:.2f}", flush=True)
     results = run_case(case, folder, threads, chosen.rounds, start, lambda line: print(line, flush=True))
     greedy = references(folder, case.requests, _candidates(results), chosen.folder)
-    return rows(case, results, greedy, threads)
+    measured, missed = rows(case, results, greedy, threads)
+    print(table(case, measured, missed, threads), flush=True)
+    found.measured.extend(measured)
+    found.missed.extend(missed)
+    for result in results:
+        if result.contestant.peer is not None and result.versions:
+            found.versions[result.contestant.peer] = result.versions.get(result.contestant.peer, "unknown")
 
 
 def _candidates(results: Sequence[Result]) -> list[list[list[int]]]:
-    """What was written in float32; ours come last, as others' words for the reference count for more."""
-    full = [r for r in results if r.texts and r.contestant.dtype == "float32"]
+    """All requests' texts in float32; ours come last, as others' words for the reference count for more."""
+    full = [r for r in results if r.texts and r.contestant.share == 1 and r.contestant.dtype == "float32"]
     return [r.texts for r in sorted(full, key=lambda r: r.contestant.name == OURS)]
 
 

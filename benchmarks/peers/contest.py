@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from worker_process import Turn, WorkerFailed, WorkerProcess
 from workload import Request
 
+T = TypeVar("T")
 FLOOR = "F.linear"  # the contestant that is no engine
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """An engine in one of its ways. `share` > 1: in the rounds it writes every so many-th request only, being slow and
-    writing each text by itself, so that its speed does not depend on how many there are."""
+    """An engine in one of its ways. `share` > 1: it writes every so many-th request only, being slow and writing each
+    text by itself, so that its speed does not depend on how many there are. `preload` names a library that
+    its documentation recommends to load before anything else, if this machine has it."""
 
     name: str
     peer: str | None  # None: this checkout's own environment
@@ -30,6 +32,7 @@ class Contestant:
     dtype: str = "float32"
     share: int = 1
     options: dict[str, Any] = field(default_factory=dict)
+    preload: str | None = None
 
     @property
     def label(self) -> str:
@@ -48,12 +51,13 @@ class Case(NamedTuple):
 
 @dataclass
 class Result:
-    """What a contestant did: its texts for all requests, a Turn a round, or the reason why there is none."""
+    """What a contestant did: the texts of its warm-up, a Turn a round, or the reason why there is none."""
 
     contestant: Contestant
     texts: list[list[int]] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
+    preload: str | None = None
     reason: str | None = None
     repeats: bool = True  # every round wrote the warm-up's texts again
 
@@ -71,19 +75,19 @@ def run_case(
         for number in range(rounds):
             # Every other round backwards, so that nobody always comes after the same one.
             for result, worker in running if number % 2 == 0 else reversed(running):
-                _turn(result, worker, case.requests)
+                _turn(result, worker, asked(result.contestant, case.requests))
             tell(f"round {number + 1}: " + "; ".join(_speeds(case, (r for r, _ in running))))
     return results
 
 
-def asked_in_rounds(contestant: Contestant, requests: Sequence[Request]) -> Sequence[Request]:
-    """The requests that a contestant writes in a round."""
+def asked(contestant: Contestant, requests: Sequence[T]) -> Sequence[T]:
+    """Of all requests, or of what belongs to each, the part that a contestant writes."""
     return requests[:: contestant.share]
 
 
 def tokens_per_second(result: Result, requests: Sequence[Request]) -> list[float]:
     """Written tokens over seconds, for each round."""
-    count = sum(request.num_tokens for request in asked_in_rounds(result.contestant, requests))
+    count = sum(request.num_tokens for request in asked(result.contestant, requests))
     return [count / turn.seconds for turn in result.turns]
 
 
@@ -96,13 +100,13 @@ def _prepared(
     workers: ExitStack,
     tell: Callable[[str], None],
 ) -> WorkerProcess | None:
-    """Start, load and warm up on all requests, twice where that is quick: compilers and caches are done with then."""
+    """Start, load, and warm up on what the rounds will ask: compilers and caches are done with then."""
     one = result.contestant
     tell(f"{one.label}: loading")
     try:
         worker = workers.enter_context(start(one, threads))
-        result.versions = worker.load(folder, threads, one.dtype, one.options)
-        result.texts = worker.write(one.way, case.requests).tokens
+        result.versions, result.preload = worker.load(folder, threads, one.dtype, one.options), worker.preload
+        result.texts = worker.write(one.way, asked(one, case.requests)).tokens
         return worker
     except (WorkerFailed, OSError) as problem:
         result.reason = str(problem)
@@ -115,11 +119,11 @@ def _turn(result: Result, worker: WorkerProcess, requests: Sequence[Request]) ->
         return
     one = result.contestant
     try:
-        turn = worker.write(one.way, asked_in_rounds(one, requests))
+        turn = worker.write(one.way, requests)
     except WorkerFailed as problem:
         result.reason = str(problem)
         return
-    result.repeats &= turn.tokens == result.texts[:: one.share]
+    result.repeats &= turn.tokens == result.texts
     result.turns.append(turn)
 
 

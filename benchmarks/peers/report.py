@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from statistics import fmean, median
 
 import numpy as np
-from contest import FLOOR, Case, Result, asked_in_rounds, tokens_per_second
+from contest import FLOOR, Case, Result, asked, tokens_per_second
 from judge import Reference, compare
 
 from minillm.measure import Measurement, Untimed
@@ -56,12 +56,13 @@ def _row(
         "least": round(min(speeds), 1),
         "most": round(max(speeds), 1),
         **_ratios("minillm", _rival(done, OURS, one.dtype), result, case),
-        **({} if one.name == FLOOR else _agreement(case, result, references)),
+        **({} if one.name == FLOOR else _agreement(result, references)),
+        **({"preload": result.preload} if result.preload else {}),
         **({"cores_used_by_others": round(fmean(others), 2)} if others else {}),
     }
     floor = _ratios("floor", _rival(done, FLOOR, one.dtype), result, case).get("floor_times_as_fast")
     return Measurement(
-        operator=OPERATOR, backend=one.name, dtype=one.dtype, shape=_shape(asked_in_rounds(one, case.requests)),
+        operator=OPERATOR, backend=one.name, dtype=one.dtype, shape=_shape(asked(one, case.requests)),
         p20=p20, p50=p50, p80=p80, runs=len(result.turns), options=options,
         best_torch=FLOOR if floor else None, ratio_to_torch=1 / float(floor) if floor else None,
     )  # fmt: skip
@@ -94,10 +95,10 @@ def _ratios(name: str, rival: Result | None, result: Result, case: Case) -> dict
     return {f"{name}_{key}": round(value, 3) for key, value in values.items()}
 
 
-def _agreement(case: Case, result: Result, references: Sequence[Reference]) -> dict[str, bool | int | float]:
+def _agreement(result: Result, references: Sequence[Reference]) -> dict[str, bool | int | float]:
     """How many texts are the reference's; and the widest gap that was not enough, with its position."""
-    found = compare(result.texts, references)
-    said: dict[str, bool | int | float] = {"texts": len(case.requests), "same_texts": found.same}
+    found = compare(result.texts, asked(result.contestant, references))
+    said: dict[str, bool | int | float] = {"texts": len(result.texts), "same_texts": found.same}
     if found.differences:
         position, gap = found.differences[0]
         said |= {"differs_at": position, "gap_there": float(f"{gap:.2g}")}

