@@ -39,6 +39,7 @@ class LLMEngine:
     block_size      tokens in a block of the cache
     num_blocks      blocks of the cache; by default, on a CPU, as many as `max_num_seqs` texts of full length need, but at
                     most 1 GiB of them and at least one text; elsewhere at most 80 % of the memory that is free
+    weights         how a processor has them laid out, by a name of packed_linear.LAYOUTS; "auto" is the quickest that is as exact
     speculative     "ngram", "draft" or a Proposer: guesses ahead, which change how long a text takes and never the text
     cuda_graphs     on a GPU: record the steps in which every text brings one token when the engine is built, and replay them
     clock           seconds, for times and traces; where it goes back, time stands still
@@ -62,6 +63,7 @@ class LLMEngine:
         *,
         block_size: int = 16,
         num_blocks: int | None = None,
+        weights: str = "auto",
         speculative: str | Proposer | None = None,
         cuda_graphs: bool = False,
         clock: Callable[[], float] = time.perf_counter,
@@ -79,7 +81,7 @@ class LLMEngine:
         self.scheduler = Scheduler(self.cache.pool, config, prefix=prefix, check=check)
         blocks = self.cache.pool.num_blocks
         self.metrics, self.on_step, self.num_steps = EngineMetrics(blocks), on_step, 0
-        self.worker, self._new_seed, self._now = Worker(model, self.cache), new_seed, steady(clock)
+        self.worker, self._new_seed, self._now = Worker(model, self.cache, weights), new_seed, steady(clock)
         if cuda_graphs:
             self.worker.record_decoding(config.num_seats, config.max_model_len or model.config.max_position_embeddings)
         self.answers = Answers()

@@ -37,7 +37,7 @@ def require_parts(model: Any, tokenizer: Any, clock: Any, new_seed: Any, on_step
 def scheduler_config(model: Decoder, rules: dict[str, Any]) -> SchedulerConfig:
     """The rules given by name -> a SchedulerConfig for this model. Refuses an unknown name, saying the nearest."""
     known = [f.name for f in dataclasses.fields(SchedulerConfig)]
-    own = ["block_size", "num_blocks", "speculative", "cuda_graphs", "clock", "new_seed", "check", "on_step"]
+    own = ["block_size", "num_blocks", "weights", "speculative", "cuda_graphs", "clock", "new_seed", "check", "on_step"]
     for name in rules:
         if name not in known:
             near = nearest_name(name, [*known, *own])

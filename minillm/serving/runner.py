@@ -12,6 +12,7 @@ from torch import Tensor
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.paged_batch import PagedBatch
 from minillm.model.decoder import Decoder
+from minillm.serving.packed_linear import choose_layout
 from minillm.serving.plain_decoder import Attend, Layer, PlainDecoder, plain_decoder
 
 # Texts of different lengths are attended to one by one when a padded call would read so many bytes of keys more, for each
@@ -107,7 +108,11 @@ class PagedLoop:
 
     def __init__(self, model: Decoder, weights: str = "auto"):
         self.model = model
-        self.plain = plain_decoder(model, weights) if PlainDecoder.fits(model) else None
+        self.plain = None
+        if PlainDecoder.fits(model):
+            self.plain = plain_decoder(model, weights)
+        else:
+            choose_layout(weights, 0, model.dtype, model.device, 0)  # refuses what only a PlainDecoder has
         self.compiled = None
         if self.plain is not None and self.plain.layout == "compiled":
             from minillm.serving import compiled

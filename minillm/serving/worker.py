@@ -40,10 +40,10 @@ class Outcome(NamedTuple):
 
 
 class Worker:
-    """A model over a paged cache of its own sizes. `num_failed_passes`: how many steps had to be run text by text."""
+    """A model over a paged cache of its own sizes; `weights`: see PlainDecoder. `num_failed_passes`: how many steps had to be run text by text."""
 
-    def __init__(self, model: Decoder, cache: PagedCache):
-        self.model, self.cache, self.loop = model, cache, PagedLoop(model)
+    def __init__(self, model: Decoder, cache: PagedCache, weights: str = "auto"):
+        self.model, self.cache, self.loop = model, cache, PagedLoop(model, weights)
         self.num_failed_passes = 0
         self.graphs: DecodeGraphs | None = None
 

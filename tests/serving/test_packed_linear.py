@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from cached_texts import FAMILIES, decoder, relative, text
 
+import minillm as ml
 from minillm.errors import InvalidValue, Unsupported
 from minillm.model import Decoder
 from minillm.serving import huge_pages, packed_linear, plain_decoder
+from minillm.serving.engine import LLMEngine
 from minillm.serving.packed_linear import CACHED_BYTES, COPIED, LAYOUTS, choose_layout, runs
 from minillm.serving.plain_decoder import PlainDecoder
 from minillm.serving.runner import DecodeLoop, PagedLoop
@@ -180,3 +182,24 @@ def test_where_nobody_knows_large_pages_nothing_happens(monkeypatch):
         assert huge_pages.hold_in_huge_pages(torch.ones(2000, 1000, device="meta")).is_meta
     finally:
         huge_pages._madvise.cache_clear()
+
+
+@pytest.mark.parametrize("weights", ["plain", "transposed", *(name for name in HERE if name == "packed")])
+def test_an_engine_runs_on_the_layout_it_is_told(weights):
+    model, params = ml.load_model("tiny"), ml.SamplingParams(temperature=0, max_tokens=12, ignore_eos=True)
+    engine = LLMEngine(model, num_blocks=8, weights=weights)
+    assert engine.worker.loop.plain.layout == weights
+    name = engine.add_request([5, 6, 7, 8], params)
+    while engine.has_unfinished:
+        engine.step()
+    ids = [5, 6, 7, 8]
+    for _ in range(12):
+        ids.append(int(model(torch.tensor([ids]))[0, -1].argmax()))
+    assert engine.output(name).outputs[0].token_ids == tuple(ids[4:])
+
+
+def test_an_engine_refuses_a_layout_that_is_unknown_or_not_its_models():
+    with pytest.raises(InvalidValue, match="did you mean 'packed'"):
+        LLMEngine(ml.load_model("tiny"), num_blocks=8, weights="packd")
+    with pytest.raises(Unsupported, match="torch.bfloat16"):
+        LLMEngine(ml.load_model("tiny", dtype="bfloat16"), num_blocks=8, weights="packed")
