@@ -201,5 +201,5 @@ def test_an_engine_runs_on_the_layout_it_is_told(weights):
 def test_an_engine_refuses_a_layout_that_is_unknown_or_not_its_models():
     with pytest.raises(InvalidValue, match="did you mean 'packed'"):
         LLMEngine(ml.load_model("tiny"), num_blocks=8, weights="packd")
-    with pytest.raises(Unsupported, match="torch.bfloat16"):
+    with pytest.raises(Unsupported, match=r"torch\.bfloat16"):
         LLMEngine(ml.load_model("tiny", dtype="bfloat16"), num_blocks=8, weights="packed")
