@@ -6,8 +6,17 @@ A formula that accepts minus one layer answers with nonsense later; refusing it 
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 from minillm.errors import InvalidType, InvalidValue, nearest_divisors, rule_numbers_remedy
+
+
+def require_number(**numbers: object) -> None:
+    """Raise InvalidType for what is no real number; NumPy's are."""
+    for name, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, Real):
+            rule, remedy = f"{name} must be a number", "pass a plain int or float"
+            raise InvalidType(rule_numbers_remedy(rule, f"{number!r:.60}", remedy))
 
 
 def require_positive(**numbers: float) -> None:

@@ -21,15 +21,22 @@ Record = TypeVar("Record")
 
 
 def refuses_unknown(record: type[Record]) -> type[Record]:
-    """A dataclass that answers an unknown keyword with InvalidType and the nearest name it knows."""
-    build, known = record.__init__, [entry.name for entry in dataclasses.fields(record)]  # type: ignore[arg-type, misc]
+    """A dataclass whose fields are named, that answers an unknown name with InvalidType and the nearest it knows."""
+    fields = dataclasses.fields(record)  # type: ignore[arg-type]
+    build, known = record.__init__, [entry.name for entry in fields]  # type: ignore[misc]
+    needed = [f.name for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
 
     @functools.wraps(build)
     def __init__(self: Record, *values: object, **options: object) -> None:
         for name in options:
             if name not in known:
                 raise InvalidType(f"{record.__name__} has no field {name!r}{nearest_name(name, known)}; known: {', '.join(known)}.")  # fmt: skip
-        build(self, *values, **options)
+        missing = [name for name in needed if name not in options]
+        if values or missing:
+            rule, remedy = f"{record.__name__} takes named fields", f"write {(missing or known)[0]}=..."
+            numbers = f"{len(values)} without a name" if values else f"no {missing[0]}"
+            raise InvalidType(rule_numbers_remedy(rule, numbers, remedy))
+        build(self, **options)
 
     record.__init__ = __init__  # type: ignore[method-assign, misc, assignment]
     return record

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 
 from minillm.errors import InvalidValue, rule_numbers_remedy
+from minillm.measure.numbers import require_number
 
 PREFIX = "minillm:"
 # Seconds: 1, 2.5 and 5 in every decade from 0.1 ms to 100 s.
@@ -29,7 +30,11 @@ class Counter:
         self.values: dict[str, float] = {} if label else {"": 0}
 
     def add(self, amount: float = 1, of: str = "") -> None:
-        """Raise the total, `of` one value of the label. Raises InvalidValue for a negative amount, or one not finite."""
+        """Raise the total, `of` one value of the label.
+
+        Raises InvalidType for what is no number, InvalidValue for a negative amount, or one not finite.
+        """
+        require_number(amount=amount)
         if not 0 <= amount < math.inf:
             raise InvalidValue(
                 rule_numbers_remedy("a counter only rises", repr(amount), "use a gauge for what may fall")
@@ -55,6 +60,8 @@ class Gauge:
         self.name, self.says, self.value = PREFIX + name, says, 0.0
 
     def set(self, value: float) -> None:
+        """Raises InvalidType for what is no number."""
+        require_number(value=value)
         self.value = value
 
     def samples(self) -> Iterable[tuple[str, float]]:
@@ -64,13 +71,16 @@ class Gauge:
 class Histogram:
     """How many values were at most each bound of `buckets`, their number and their sum.
 
-    Raises InvalidValue for bounds that do not rise or are not finite, and for a value that is negative or not finite.
+    Raises InvalidType for what is no number, InvalidValue for bounds that do not rise or are not finite, and for a value that
+    is negative or not finite.
     """
 
     kind = "histogram"
 
     def __init__(self, name: str, says: str, buckets: Sequence[float] = SECONDS):
         self.name, self.says, self.buckets = PREFIX + name, says, tuple(buckets)
+        for bound in self.buckets:
+            require_number(**{"a bound": bound})
         rising = all(a < b for a, b in pairwise(self.buckets))
         if not self.buckets or not rising or not all(map(math.isfinite, self.buckets)):
             raise InvalidValue(rule_numbers_remedy("buckets must rise", repr(buckets)[:60], "sort them, each once"))
@@ -79,6 +89,7 @@ class Histogram:
 
     def observe(self, value: float, times: int = 1) -> None:
         """Count a value, or the same value several times."""
+        require_number(value=value)
         if not 0 <= value < math.inf:
             rule, remedy = "a value must be finite and not negative", "read durations from one monotonic clock"
             raise InvalidValue(rule_numbers_remedy(rule, repr(value), remedy))

@@ -40,7 +40,7 @@ def as_sequence(value: Any) -> Sequence[Any]:
     """Token ids, or a list of prompts -> something that can be counted; tensors and arrays become lists."""
     if isinstance(value, torch.Tensor | np.ndarray):
         value = value.tolist()
-    if not isinstance(value, Sequence) or isinstance(value, bytes):
+    if not isinstance(value, Sequence) or isinstance(value, bytes | bytearray | memoryview):
         raise InvalidType(
             f"prompts are text, token ids, or a list of either; got {type(value).__name__}; pass a string."
         )

@@ -11,9 +11,10 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
-from minillm.measure.numbers import require_positive
+from minillm.measure.numbers import require_number, require_positive
 
 ANSWERED = ("stop", "length")  # the finish reasons of a text that is whole
 
@@ -33,7 +34,7 @@ class RequestTimes:
 
     `scheduled` is the first time it was scheduled, `token_times` has a moment for every token it was handed: tokens of the
     same moment came in one message. `preempted` are the moments it lost its cache; what that cost is part of its decoding.
-    Raises InvalidValue when a moment lies before the one it must follow.
+    Raises InvalidType for what is no moment, InvalidValue when one lies before the one it must follow.
     """
 
     arrival: float
@@ -45,7 +46,12 @@ class RequestTimes:
     preempted: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.token_times, tuple | list):
+            rule, remedy = "token_times must be a tuple", "pass a moment for each token"
+            raise InvalidType(rule_numbers_remedy(rule, f"{self.token_times!r:.60}", remedy))
         moments = [self.arrival, *(() if self.scheduled is None else (self.scheduled,)), *self.token_times]
+        for moment in moments:
+            require_number(**{"a moment": moment})
         if not all(math.isfinite(moment) for moment in moments) or any(b < a for a, b in pairwise(moments)):
             rule = "arrival, first scheduling and tokens must follow each other"
             shown = ", ".join(f"{moment:.6g}" for moment in moments[:5])
@@ -133,9 +139,31 @@ class Slo:
 
 
 def goodput(times: Iterable[RequestTimes], slo: Slo, duration: float) -> float:
-    """Requests a second that met all of `slo`, over `duration` seconds of the whole run. Raises for a duration not above 0."""
+    """Requests a second that met all of `slo`, over `duration` seconds of the whole run.
+
+    Raises InvalidType for what are no RequestTimes or no Slo, InvalidValue for a duration not above 0.
+    """
     require_positive(duration=duration)
-    return sum(slo.met_by(one) for one in times) / duration
+    kept = _all_times(times)
+    if not isinstance(slo, Slo):
+        rule, remedy = "slo must be an Slo", "use Slo(ttft=..., tpot=...)"
+        raise InvalidType(rule_numbers_remedy(rule, f"{slo!r:.60}", remedy))
+    return sum(slo.met_by(one) for one in kept) / duration
+
+
+def _all_times(times: Iterable[RequestTimes]) -> list[RequestTimes]:
+    kept = _listed("times", "RequestTimes", times)
+    wrong = next((one for one in kept if not isinstance(one, RequestTimes)), None)
+    if wrong is not None:
+        rule, remedy = "times must be RequestTimes", "use a run's `times`"
+        raise InvalidType(rule_numbers_remedy(rule, f"{wrong!r:.60}", remedy))
+    return kept
+
+
+def _listed(name: str, of: str, values: Iterable[Any]) -> list[Any]:
+    if not isinstance(values, Iterable):
+        raise InvalidType(rule_numbers_remedy(f"{name} must be a list of {of}", f"{values!r:.60}", "pass a list"))
+    return list(values)
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -144,12 +172,14 @@ def percentile(values: Sequence[float], percent: float) -> float:
     So 0 is the smallest, 50 the median, 100 the largest: numpy's default. Raises InvalidType for what is no number,
     InvalidValue for no values, and for a percent outside 0 … 100.
     """
-    if isinstance(percent, bool) or not isinstance(percent, int | float):
-        raise InvalidType(rule_numbers_remedy("percent must be a number", repr(percent), "use 50, 95 or 99, say"))
-    if not 0 <= percent <= 100 or not len(values):
-        rule, numbers = "a percentile needs values and a percent in 0 … 100", f"{len(values)} values and {percent}"
+    require_number(percent=percent)
+    kept = _listed("values", "numbers", values)
+    for value in kept:
+        require_number(**{"a value": value})
+    if not 0 <= percent <= 100 or not kept:
+        rule, numbers = "a percentile needs values and a percent in 0 … 100", f"{len(kept)} values and {percent}"
         raise InvalidValue(rule_numbers_remedy(rule, numbers, "use 50, 95 or 99, say"))
-    ordered = sorted(values)
+    ordered = sorted(kept)
     place = (len(ordered) - 1) * percent / 100
     below = math.floor(place)
     above = min(below + 1, len(ordered) - 1)
@@ -203,9 +233,12 @@ class Summary:
 
 
 def summarise(times: Iterable[RequestTimes], duration: float, slo: Slo | None = None) -> Summary:
-    """Finished requests and the seconds the whole run took -> Summary. Aborted ones count for what they were handed."""
+    """Finished requests and the seconds the whole run took -> Summary. Aborted ones count for what they were handed.
+
+    Raises what `goodput` raises.
+    """
     require_positive(duration=duration)
-    kept = list(times)
+    kept = _all_times(times)
     return Summary(
         requests=len(kept),
         duration=duration,

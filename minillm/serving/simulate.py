@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from minillm.cache.block_pool import BlockPool
 from minillm.cache.prefix import PrefixCache
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
+from minillm.measure.numbers import require_number
 from minillm.measure.step_cost import StepCost, StepWork
 from minillm.serving.metrics import EngineMetrics
 from minillm.serving.request import Request
@@ -75,7 +76,7 @@ class Simulator:
     delay                   with policy "static", how long (s) the oldest request waits for a batch of `max_num_seqs`
 
     Requests that come when the queue is full are turned away, with reason "abort". Raises InvalidType for a cost that is
-    no StepCost, and, before anything runs, InvalidValue for a request that could never be finished.
+    no StepCost or a delay that is no number, and, before anything runs, InvalidValue for a request that could never be finished.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class Simulator:
             if not isinstance(value, kind):
                 rule = f"{name} must be a {kind.__name__}"
                 raise InvalidType(rule_numbers_remedy(rule, repr(value)[:60], "see serving.poisson, and StepCost"))
+        require_number(delay=delay)
         if not 0 <= delay < float("inf"):
             raise InvalidValue(rule_numbers_remedy("delay must be finite and not negative", repr(delay), "use 0"))
         self.workload, self.cost, self.delay, self.now = workload, cost, delay, 0.0

@@ -185,6 +185,16 @@ def test_settings_that_cannot_be_are_refused(fields, message):
         DynamicBatcherConfig(**{"max_batch_size": 8} | fields)
 
 
+def test_settings_are_named():
+    for call in (lambda: DynamicBatcherConfig(4), lambda: DynamicBatcherConfig(4, max_batch_size=4)):
+        with pytest.raises(InvalidType, match=r"takes named fields; got 1 without a name; write max_batch_size="):
+            call()
+    with pytest.raises(InvalidType, match=r"got no max_batch_size; write max_batch_size="):
+        DynamicBatcherConfig()
+    with pytest.raises(InvalidType, match=r"QueuePolicy takes named fields; got 1"):
+        QueuePolicy("DELAY")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [

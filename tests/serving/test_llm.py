@@ -110,6 +110,8 @@ def test_the_last_position_can_be_used_and_not_one_more(llm):
         ([["a"]], None, InvalidType, "token ids are whole numbers"),
         (7, None, InvalidType, "got int"),
         (b"def", None, InvalidType, "got bytes"),
+        (bytearray(b"def"), None, InvalidType, "got bytearray"),
+        ([bytearray(b"def")], None, InvalidType, "got bytearray"),
         ("def", "hot", InvalidType, "params must be SamplingParams"),
         ("def", dict(temperature=1), InvalidType, "got dict"),
         (["a", "b"], [GREEDY], InvalidValue, "1 for 2 prompts"),
@@ -189,6 +191,11 @@ def test_the_cache_is_as_large_as_the_texts_that_may_run_or_a_gibibyte(folder):
     assert ml.LLM(folder, max_num_seqs=3, max_model_len=20, block_size=8).engine.cache.pool.num_blocks == 3 * 3
     large = ml.LLM(folder, max_num_seqs=10**9, max_num_batched_tokens=10**9, block_size=64).engine.cache
     assert large.nbytes == 2**30
+
+
+def test_one_text_of_full_length_always_fits_the_cache(folder, monkeypatch):
+    monkeypatch.setattr("minillm.serving.engine_options.MOST_CACHE", 1)
+    assert ml.LLM(folder).engine.cache.pool.num_blocks == 64 / 16
 
 
 def test_bundled_models_have_no_chat_template_and_say_so(folder):

@@ -84,6 +84,14 @@ def moments_out_of_order_are_refused(house):
     refused(lambda: one(house, scheduled=2.5))
     refused(lambda: one(house, arrival=math.nan))
     refused(lambda: one(house, scheduled=None))
+    for wrong in (
+        dict(arrival="a"),
+        dict(arrival=True),
+        dict(scheduled="b"),
+        dict(token_times=("c",)),
+        dict(token_times=5),
+    ):
+        refused(lambda wrong=wrong: one(house, **wrong), InvalidType)
 
 
 @promise
@@ -102,6 +110,8 @@ def odd_percentiles_are_refused(house):
     refused(lambda: house.percentile([1.0], 101))
     refused(lambda: house.percentile([1.0], -1))
     refused(lambda: house.percentile([1.0], "50"), InvalidType)
+    for values in (["a"], [None, 1.0], 5):
+        refused(lambda values=values: house.percentile(values, 50), InvalidType)
 
 
 @promise
@@ -144,7 +154,27 @@ def counters_only_rise(house):
     assert counter.value == 3.5
     for amount in (-1, math.nan, math.inf):
         refused(lambda amount=amount: counter.add(amount))
+    for amount in ("a", None, True):
+        refused(lambda amount=amount: counter.add(amount), InvalidType)
     assert counter.value == 3.5
+
+
+@promise
+def instruments_take_numbers(house):
+    gauge, sizes = house.Gauge("usage", "Usage."), house.Histogram("sizes", "Sizes.", (1, 2))
+    for call in (gauge.set, sizes.observe, lambda bound: house.Histogram("sizes", "Sizes.", (0, bound))):
+        refused(lambda call=call: call("a"), InvalidType)
+    assert (gauge.value, sizes.count) == (0, 0)
+
+
+@promise
+def runs_are_of_request_times(house):
+    for call in (
+        lambda: house.goodput(5, house.Slo(), 1.0), lambda: house.goodput(["a"], house.Slo(), 1.0),
+        lambda: house.goodput([one(house)], 5, 1.0), lambda: house.summarise(5, 1.0), lambda: house.summarise([1.0], 1.0),
+        lambda: house.summarise([one(house)], 1.0, slo=5), lambda: house.goodput([], house.Slo(), "1"),
+    ):  # fmt: skip
+        refused(call, InvalidType)
 
 
 @promise

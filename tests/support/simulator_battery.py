@@ -178,6 +178,7 @@ def impossible_days_are_refused_before_they_begin(house):
     refused(lambda: house.Simulator(trace(house, (0.0, 4, 1), (5.0, 400, 1)), rules(), cost, num_blocks=4))
     refused(lambda: house.Simulator(trace(house, (0.0, 4, 1)), rules(), cost, delay=-1.0))
     refused(lambda: house.Simulator(trace(house, (0.0, 4, 1)), rules(), cost, delay=math.nan))
+    refused(lambda: house.Simulator(trace(house, (0.0, 4, 1)), rules(), cost, delay="x"), InvalidType)
     refused(lambda: house.Simulator([(0.0, 4, 1)], rules(), cost), InvalidType)
     refused(lambda: house.Simulator(trace(house, (0.0, 4, 1)), rules(), lambda work: 1.0), InvalidType)
     refused(lambda: house.Simulator(trace(house, (0.0, 4, 1)), "budget", cost), InvalidType)
