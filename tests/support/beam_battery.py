@@ -206,6 +206,19 @@ def beams_share_the_blocks_of_their_beginning(house):
     cache.pool.check([])
 
 
+def a_search_that_is_left_is_over(house):
+    """It keeps what it found, and has no beam that could go on without its blocks."""
+    model, prompts = decoder("llama"), [text(9)[0].tolist(), text(5, seed=1)[0].tolist()]
+    cache = cache_for(model, 60, 4)
+    with house.BeamSearch(model, cache, prompts, house.BeamRules(3, 8, 1.0, tuple(range(30)))) as search:
+        for _ in range(2):
+            search.step()
+        assert not search.is_done and any(search.hypotheses)
+        found = search.hypotheses
+    assert search.is_done and search.hypotheses == found and search.tables == [[], []]
+    assert cache.pool.num_used == 0
+
+
 def a_pool_that_runs_out_is_refused_with_nothing_leaked(house):
     model = decoder("llama")
     prompts = [text(9)[0].tolist(), text(5, seed=1)[0].tolist()]
@@ -264,6 +277,7 @@ CHECKS = {
         rules_refuse_what_means_nothing,
         paged_beams_are_those_that_recompute_everything,
         beams_share_the_blocks_of_their_beginning,
+        a_search_that_is_left_is_over,
         a_pool_that_runs_out_is_refused_with_nothing_leaked,
         odd_calls_are_refused_before_any_work,
     )

@@ -12,7 +12,7 @@ import torch
 from minillm.decoding import ngram_proposal, sample_token, uniform_noise
 from minillm.decoding.sampling import Choice, choose_tokens
 from minillm.errors import InvalidType, InvalidValue, MinillmError
-from minillm.model import Decoder, ModelConfig
+from minillm.model import Decoder, ModelConfig, load_model
 from minillm.model.initial import initialise
 from minillm.serving.request import Request
 
@@ -254,6 +254,11 @@ def engines_get_what_they_name(drafts):
     refused(InvalidType, lambda: drafts.DraftModelProposer("tiny-draft", 4))
     refused(InvalidValue, lambda: drafts.NgramProposer(0))
     refused(InvalidValue, lambda: drafts.NgramProposer(4, 1, 2))
+
+
+def the_bundled_draft_is_of_the_models_kind(drafts):
+    made = drafts.as_proposer("draft", load_model("tiny", dtype="float64"), num_blocks=8)
+    assert made.cache.dtype == torch.float64 and made.vocab_size == load_model("tiny").config.vocab_size
 
 
 def refused(error, call):
