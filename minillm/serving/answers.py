@@ -26,7 +26,7 @@ class Answers:
         while wanted is None:
             free = f"request-{self._num_named}"
             self._num_named += 1
-            wanted = None if free in self.texts or free in self.done else free
+            wanted = None if any(free in taken for taken in (self.texts, self.live, self.done)) else free
         names = [text_id(wanted, index) for index in range(n)]
         taken = next((name for name in names if name in self.texts), None)
         if taken is not None or wanted in self.live:

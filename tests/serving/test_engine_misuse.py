@@ -12,7 +12,6 @@ from minillm.serving.async_engine import AsyncLLM
 from minillm.serving.engine import LLMEngine
 from minillm.serving.llm import LLM
 from minillm.serving.sampling_params import SamplingParams
-from minillm.serving.text_stream import TextStream
 
 PROMPT = list(BASE[:5])
 GREEDY = SamplingParams(temperature=0, max_tokens=8)
@@ -259,9 +258,3 @@ def test_a_proposer_hears_of_texts_that_lost_their_memory():
         made.add_request(list(prompt), GREEDY)
     finish(made)
     assert made.metrics.preemptions.value == sum(not ended for _, ended in forgotten) > 0
-
-
-def test_a_stop_string_that_was_complete_too_early_stays_without_effect_while_another_is_awaited():
-    stream = TextStream(tokenizer(), ("abcX", "bc"), 4)
-    said = [stream.push(tokenizer().encode(letter)[0]) for letter in "xabcd"]
-    assert "".join(text for text, _ in said) == "xabcd" and not any(stopped for _, stopped in said)

@@ -253,6 +253,27 @@ def salts_and_priorities_reach_the_scheduler(house):
     assert [made.output(name).num_cached_tokens for name in names] == [8, 0, 0]
 
 
+def what_samples_share_was_not_found(house):
+    """Texts of one request lean on its first; cached is what that one found."""
+    made = engine(house)
+    for cached in (0, 8):
+        name = made.add_request(list(BASE[:10]), SamplingParams(n=3, seed=1, max_tokens=6))
+        finish(made)
+        assert made.output(name).num_cached_tokens == cached
+
+
+def a_free_name_is_nobodys(house):
+    """Neither of a request that has ended, whose answer would be lost, nor of one whose first text alone has."""
+    made = engine(house)
+    made.add_request([1], GREEDY, request_id="request-0")
+    finish(made)
+    one = made.output("request-0")
+    assert made.add_request([2], GREEDY) == "request-1" and made.output("request-0") == one
+    made.add_request([3], SamplingParams(n=2, seed=0, max_tokens=4), request_id="request-2")
+    made.answers.texts.pop("request-2")  # as if the first text had ended
+    assert made.answers.name(None, 1) == ["request-3"]
+
+
 def a_request_without_a_seed_gets_one(house):
     seeds = itertools.count(5)
     made = engine(house, new_seed=lambda: next(seeds))
@@ -354,6 +375,7 @@ PROMISES = (
     random_days, preempted_texts_go_on, samples_share_the_prompt, one_failing_text_ends_alone,
     a_failing_sample_leaves_the_others, a_tokenizer_that_raises_costs_one_text, an_interruption_leaves_an_engine_that_works,
     proposers_may_be_wrong_in_any_way, aborts_are_exact, wrong_requests_change_nothing,
+    what_samples_share_was_not_found, a_free_name_is_nobodys,
     salts_and_priorities_reach_the_scheduler, a_request_without_a_seed_gets_one, traces_say_what_was_done,
     the_same_alone_and_in_company, end_tokens_end_texts_unless_ignored,
     texts_end_where_they_are_told_to, right_guesses_save_steps,

@@ -61,6 +61,13 @@ def stop_strings_never_leak(house):
             assert shown == (text[: first[0] - len(first[1])] if first else text), (text, free, shown)
 
 
+def early_stops_stay_without_effect(house):
+    """Complete within `min_tokens` tokens, and still held because another stop string may have begun."""
+    stream = house.TextStream(tokenizer(), ("abcX", "bc"), 4)
+    said = [stream.push(tokenizer().encode(letter)[0]) for letter in "xabcd"]
+    assert "".join(text for text, _ in said) == "xabcd" and not any(stopped for _, stopped in said)
+
+
 def of_several_stop_strings_the_first_cuts(house):
     words = train_tokenizer(["xabyab"] * 40, 280)
     [token] = words.encode("xabyab")
@@ -240,6 +247,7 @@ def who_leaves_takes_the_request_along(house):
         assert out.token_ids == greedy([1])
         assert made.engine.metrics.success.values == {"abort": 3, "length": 1}
         assert not made.engine.answers.live
+        await until(lambda: not made._driver._mail)
 
     run_async(house, play)
 
@@ -293,15 +301,45 @@ def a_listener_that_raises_hangs_nobody(house):
         got = await asyncio.gather(*(made.generate([i + 1], GREEDY) for i in range(3)), return_exceptions=True)
         assert [str(e) for e in got] == ["a listener's own"] * 3
         assert (await made.generate([1], GREEDY)).outputs[0].token_ids == greedy([1])
+        assert made.engine.metrics.success.values == {"abort": 3, "length": 1}, "texts go on that nobody waits for"
 
     run_async(house, play, on_step=raises)
 
 
+def leaving_by_an_error_aborts(house):
+    """Whoever leaves the `async with` in peace waits for what was asked; an error does not."""
+    for reason in ("length", "abort"):
+
+        async def play(made, reason=reason):
+            with suppress(KeyError):
+                async with made:
+                    task = asyncio.create_task(made.generate(list(BASE[:3]), LONG))
+                    await until(lambda: made.engine.has_unfinished)
+                    if reason == "abort":
+                        raise KeyError
+            assert (await task).outputs[0].finish_reason == reason
+
+        run_async(house, play)
+
+
+def nobody_left_ends_the_thread(house):
+    async def play():
+        made = house.AsyncLLM(decoder(FAMILY), tokenizer(), block_size=4, num_blocks=60)
+        await made.generate([1], GREEDY)
+        return made._driver._thread
+
+    thread = asyncio.run(play())
+    gc.collect()
+    thread.join(getattr(house, "patience", 30))
+    assert not thread.is_alive(), "an engine that nobody can ask keeps its thread"
+
+
 PROMISES = (
-    texts_never_show_half_a_character, stop_strings_never_leak,
+    texts_never_show_half_a_character, stop_strings_never_leak, early_stops_stay_without_effect,
     of_several_stop_strings_the_first_cuts, streams_are_written_along, dropped_streams_are_aborted,
     an_interrupted_call_leaves_nothing, everything_is_checked_before_anything_runs, chats_are_prompts_by_template,
     chats_begin_once, beams_come_best_first_and_leave_nothing, tasks_get_their_own_texts, who_leaves_takes_the_request_along,
     a_closed_engine_drains_or_rejects, errors_reach_the_one_who_asked, a_listener_that_raises_hangs_nobody,
+    leaving_by_an_error_aborts, nobody_left_ends_the_thread,
 )  # fmt: skip
 CHECKS = {check.__name__: check for check in PROMISES}
