@@ -85,7 +85,7 @@ def test_the_command_finds_the_folder_and_hands_its_options_on(monkeypatch, tmp_
     assert ran == [[str(repository / "benchmarks" / "operators"), "--quick", "--out", str(tmp_path)]]
     ran.clear()
     assert cli.main(["bench"]) == 0
-    assert [Path(words[0]).name for words in ran] == ["cache", "engine.py", "operators"]
+    assert [Path(words[0]).name for words in ran] == ["cache", "engine.py", "operators", "serving", "serving_on_a_gpu"]
 
 
 def row(case, seconds=0.001):
