@@ -1,6 +1,6 @@
 """A percentile of values in the order they came."""
 
 FILE = "minillm/serving/request_times.py"
-OLD = "ordered = sorted(values)"
-NEW = "ordered = list(values)"
+OLD = "ordered = sorted(kept)"
+NEW = "ordered = list(kept)"
 CAUGHT_BY = ("percentiles_are_numpys",)
