@@ -1,6 +1,6 @@
 """The cases, and who takes part in each.
 
-Who the promises are about writes all requests in every round; the others stand by for scale.
+Who is close takes part in every round; who is far behind, or known from elsewhere, in a few, for scale.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from checkpoints import CONFIGS
 from contest import FLOOR, Case, Contestant
 from workload import many_at_once, one_alone
 
+SCALE = 3  # rounds
 MINILLM = Contestant("minillm", None, "by_minillm.py", "together")
 # Off unless asked for, because it needs a C compiler.
 COMPILED = replace(MINILLM, name="minillm, loops in C", options={"weights": "compiled"})
@@ -38,29 +39,21 @@ def cases(names: Sequence[str] = (), peers: Sequence[str] = ()) -> list[Case]:
 
 def many_small() -> list[Contestant]:
     """32 at once, 24 million weights."""
+    first = [MINILLM, COMPILED, LINEAR, VLLM, CONTINUOUS, CTRANSLATE2, *map(_half, (MINILLM, LINEAR, VLLM))]
     alone = [_one_by_one(name, share=4) for name in ("transformers", "onnxruntime-genai", "llama-cpp-python")]
-    return [
-        MINILLM,
-        COMPILED,
-        LINEAR,
-        VLLM,
-        CONTINUOUS,
-        STATIC,
-        CTRANSLATE2,
-        *alone,
-        *map(_half, (MINILLM, LINEAR, VLLM)),
-    ]
+    return [*first, *(replace(one, rounds=SCALE) for one in (STATIC, *alone))]
 
 
 def many_large() -> list[Contestant]:
     """32 at once, 108 million weights."""
-    return [MINILLM, COMPILED, LINEAR, VLLM, CONTINUOUS, CTRANSLATE2, *map(_half, (MINILLM, LINEAR, VLLM))]
+    first = [MINILLM, COMPILED, LINEAR, VLLM, *map(_half, (MINILLM, LINEAR, VLLM))]
+    return [*first, replace(CONTINUOUS, rounds=SCALE)]
 
 
 def one_large() -> list[Contestant]:
     """One alone, 108 million weights."""
-    alone = [_one_by_one(name) for name in ("llama-cpp-python", "transformers", "onnxruntime-genai")]
-    return [MINILLM, COMPILED, LINEAR, VLLM, *alone, *map(_half, (MINILLM, LINEAR, VLLM))]
+    first = [MINILLM, COMPILED, LINEAR, VLLM, _one_by_one("llama-cpp-python"), *map(_half, (MINILLM, LINEAR, VLLM))]
+    return [*first, *(replace(_one_by_one(name), rounds=SCALE) for name in ("transformers", "onnxruntime-genai"))]
 
 
 def _one_by_one(peer: str, share: int = 1) -> Contestant:

@@ -67,25 +67,32 @@ def _run(chosen: argparse.Namespace) -> int:
         print(f"{name}: {why}", flush=True)
     found = Found([], [], {})
     for case in cases(chosen.cases, chosen.peers):
-        for threads in chosen.threads:
-            _measure(case, chosen, threads, absent, found)
-            if ceilings is not None and found.measured:  # every time, for what follows may be interrupted
-                record = record_run(found.measured, ceilings, _command(chosen), untimed=found.missed)
-                record = dataclasses.replace(record, versions={**record.versions, **found.versions})
-                print(f"recorded in {write_record(record, 'peers', chosen.out).name}", flush=True)
+        _measure(case, chosen, absent, found)
+        if ceilings is not None and found.measured:  # after every case, for the next may be interrupted
+            record = record_run(found.measured, ceilings, _command(chosen), untimed=found.missed)
+            record = dataclasses.replace(record, versions={**record.versions, **found.versions})
+            print(f"recorded in {write_record(record, _record_name(chosen.threads), chosen.out).name}", flush=True)
     return 0 if found.measured else 1
 
 
 def _command(chosen: argparse.Namespace) -> str:
-    words = [f"python benchmarks/peers/peers.py run --rounds {chosen.rounds}"]
-    words += [f"--threads {' '.join(map(str, chosen.threads))}"]
+    words = [f"python benchmarks/peers/peers.py run --rounds {chosen.rounds} --threads {chosen.threads}"]
     words += [f"--cases {' '.join(chosen.cases)}"] * bool(chosen.cases)
     return " ".join([*words, *chosen.peers])
 
 
-def _measure(case: Case, chosen: argparse.Namespace, threads: int, absent: dict[str, str], found: Found) -> None:
+def _record_name(threads: int) -> str:
+    """With fewer threads than cores it is another record."""
+    return "peers" if threads == _cores() else f"peers-{threads}-thread{'s' * (threads > 1)}"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _measure(case: Case, chosen: argparse.Namespace, absent: dict[str, str], found: Found) -> None:
     """Run a case, compare its texts, print it, and add it to what was found."""
-    folder = checkpoint(case.model, chosen.folder / "checkpoints")
+    folder, threads = checkpoint(case.model, chosen.folder / "checkpoints"), chosen.threads
 
     def start(one: Contestant, threads: int) -> WorkerProcess:
         if one.peer in absent:
@@ -127,7 +134,7 @@ def _parser(description: str) -> argparse.ArgumentParser:
     for order in (install_, run_):
         order.add_argument("peers", nargs="*", metavar="peer", help=f"{', '.join(PEERS)}; all by default")
     run_.add_argument("--cases", nargs="+", default=(), choices=[case.name for case in cases()], help="(default: all)")
-    run_.add_argument("--threads", type=int, nargs="+", default=[1, 2], help="(default: 1 and 2)")
+    run_.add_argument("--threads", type=int, default=_cores(), help="(default: as many as cores, %(default)s)")
     run_.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     run_.add_argument("--busy", action="store_true", help="measure although others are at work")
     run_.add_argument("--out", type=Path, default=RECORDS, help="folder for the record (default: with the others)")

@@ -23,7 +23,8 @@ FLOOR = "F.linear"  # the contestant that is no engine
 class Contestant:
     """An engine in one of its ways. `share` > 1: it writes every so many-th request only, being slow and writing each
     text by itself, so that its speed does not depend on how many there are. `preload` names a library that
-    its documentation recommends to load before anything else, if this machine has it."""
+    its documentation recommends to load before anything else, if this machine has it. Who stands by for scale takes part in
+    the first `rounds` only."""
 
     name: str
     peer: str | None  # None: this checkout's own environment
@@ -33,6 +34,7 @@ class Contestant:
     share: int = 1
     options: dict[str, Any] = field(default_factory=dict)
     preload: str | None = None
+    rounds: int = 1_000
 
     @property
     def label(self) -> str:
@@ -75,8 +77,9 @@ def run_case(
         for number in range(rounds):
             # Every other round backwards, so that nobody always comes after the same one.
             for result, worker in running if number % 2 == 0 else reversed(running):
-                _turn(result, worker, asked(result.contestant, case.requests))
-            tell(f"round {number + 1}: " + "; ".join(_speeds(case, (r for r, _ in running))))
+                if number < result.contestant.rounds:
+                    _turn(result, worker, asked(result.contestant, case.requests))
+            tell(f"round {number + 1}: " + "; ".join(_speeds(case, number, (r for r, _ in running))))
     return results
 
 
@@ -127,7 +130,7 @@ def _turn(result: Result, worker: WorkerProcess, requests: Sequence[Request]) ->
     result.turns.append(turn)
 
 
-def _speeds(case: Case, results: Iterable[Result]) -> Iterable[str]:
+def _speeds(case: Case, number: int, results: Iterable[Result]) -> Iterable[str]:
     for result in results:
-        if result.reason is None:
-            yield f"{result.contestant.label} {tokens_per_second(result, case.requests)[-1]:.0f}"
+        if len(result.turns) > number:
+            yield f"{result.contestant.label} {tokens_per_second(result, case.requests)[number]:.0f}"

@@ -86,10 +86,13 @@ def _rival(done: Sequence[Result], name: str, dtype: str) -> Result | None:
 
 
 def _ratios(name: str, rival: Result | None, result: Result, case: Case) -> dict[str, float]:
-    """How many times as fast as `result` the rival writes, in pairs of the same round: median, least and most."""
+    """How many times as fast as `result` the rival writes, in pairs of the same round: median, least and most.
+
+    The first turns of both are those of the first round, for who misses a round misses all that follow.
+    """
     if rival is None or rival is result:
         return {}
-    pairs = zip(tokens_per_second(rival, case.requests), tokens_per_second(result, case.requests), strict=True)
+    pairs = zip(tokens_per_second(rival, case.requests), tokens_per_second(result, case.requests), strict=False)
     found = [theirs / own for theirs, own in pairs]
     values = {"times_as_fast": median(found), "least": min(found), "most": max(found)}
     return {f"{name}_{key}": round(value, 3) for key, value in values.items()}

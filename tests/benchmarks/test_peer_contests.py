@@ -102,6 +102,16 @@ def test_everybody_writes_their_share_in_every_round(peers, counting):
     assert whole.repeats and part.repeats
 
 
+def test_who_stands_by_for_scale_misses_the_later_rounds(peers, counting):
+    contestant, start = counting
+    case, (close, far) = race(peers, [contestant("minillm"), contestant("far", rounds=2)], start, rounds=3)
+    assert (len(close.turns), len(far.turns)) == (3, 2)
+    row = peers("report").rows(case, [close, far], [peers("judge").Reference([1], [1.0])] * 3, 1)[0][1]
+    ratios = [theirs.seconds / own.seconds for theirs, own in zip(far.turns, close.turns, strict=False)]
+    assert row.options["minillm_least"] == pytest.approx(min(ratios), abs=1e-3)
+    assert row.options["minillm_most"] == pytest.approx(max(ratios), abs=1e-3)
+
+
 def test_who_fails_is_left_out_with_the_reason_and_the_others_go_on(peers, counting):
     contestant, start = counting
     cast = [
@@ -223,7 +233,7 @@ def test_a_run_writes_a_record_that_can_be_read(peers, counting, tmp_path, monke
         str(tmp_path / "out"),
     ]
     assert command.main("", words) == 0
-    (written,) = (tmp_path / "out").glob("*-peers.json")
+    (written,) = (tmp_path / "out").glob("*-peers*.json")
     record = load_record(written)
     assert [(m.backend, m.runs) for m in record.measurements] == [("minillm", 2), ("F.linear", 2)]
     assert [(m.backend, m.reason) for m in record.untimed] == [("vLLM", "not installed")]

@@ -45,7 +45,7 @@ def _in_batches(model, requests):
     return tokens
 
 
-def _continuous(model, requests, budget=256, page=32):
+def _continuous(model, requests, budget=1024, page=32):
     """What `generate_batch` does, but for each text its own number of tokens, which that cannot say.
 
     The manager is kept, and shares no prefixes: every round reads its prompts anew.
