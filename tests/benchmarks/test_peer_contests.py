@@ -3,6 +3,8 @@
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -66,6 +68,39 @@ def test_a_worker_that_is_not_asked_does_not_run(counting):
         assert stopped == "T"
         assert worker.write("counting", [((4,), 1)]).tokens == [[5]]
     assert worker.process.returncode is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux")
+def test_a_worker_ends_with_who_started_it(peers, repository, tmp_path):
+    peers("worker_process")
+    script = repository / "tests" / "support" / "slow_writer.py"
+    orphaning = f"""
+import os, sys
+from pathlib import Path
+from worker_process import WorkerProcess
+worker = WorkerProcess(sys.executable, Path({str(script)!r}), 1)
+worker.load(Path("folder"), 1, "float32")
+print(worker.process.pid, flush=True)
+os._exit(0)
+"""
+    folder = str(repository / "benchmarks" / "peers")
+    done = subprocess.run(
+        [sys.executable, "-c", orphaning], env={**os.environ, "PYTHONPATH": folder}, capture_output=True, text=True,
+        check=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 5
+    while alive := _is_alive(int(done.stdout)):
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.01)
+    assert not alive
+
+
+def _is_alive(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def test_own_work_is_not_taken_for_that_of_others(counting):

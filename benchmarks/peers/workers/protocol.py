@@ -9,8 +9,10 @@ it cannot be taken for an answer. A worker ends when its input does.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -27,7 +29,9 @@ Load = Callable[[str, int, str, dict[str, Any]], dict[str, Write]]
 
 def serve(load: Load, packages: Sequence[str], orders: TextIO | None = None, answers: TextIO | None = None) -> None:
     """Answer one command after another until there are no more. Without streams: this process's own."""
-    answers = answers or _quiet_output()
+    if answers is None:
+        _end_with_parent()
+        answers = _quiet_output()
     worker = _Worker(load, packages)
     for line in orders or sys.stdin:
         try:
@@ -68,6 +72,13 @@ def _versions(packages: Sequence[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _end_with_parent() -> None:
+    """Linux ends this process when the one that started it is gone, also while this one is stopped and reads nothing."""
+    if sys.platform == "linux":
+        PR_SET_PDEATHSIG = 1
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _quiet_output() -> TextIO:
