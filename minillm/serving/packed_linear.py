@@ -4,7 +4,8 @@ A model's weights lie row by row, as training wants them, and a product of a few
 memory. Laid out once in the order in which the product's inner loop takes them they are read at the speed of memory, and for
 many rows the loop never waits. The price is memory: the model keeps its own weights, so every form but `plain` is a copy.
 
-`packed` gains most with a few rows, and with many comes near what a core can multiply. `transposed` beats it for one row
+`compiled` reads one row's weights at the speed of memory and multiplies many as fast as a core can, by loops that a C
+compiler builds for this machine. Without a compiler, `packed` gains most with a few rows, and `transposed` beats it for one
 while all weights stay in the processor's cache. The 16-bit forms read half as much. How much each gives here, and how much
 of a step is left beside the products, `benchmarks/serving/layouts.py` measures.
 """
@@ -173,18 +174,19 @@ COPIED = {
 def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torch.device, free: float) -> str:
     """A name of LAYOUTS, or "auto" -> the name to use for weights of so many bytes in all, where `free` bytes may be taken.
 
-    "auto" is the quickest that computes what `plain` does up to rounding, and `plain` where there is no quicker one. Raises
-    InvalidValue for an unknown name, and Unsupported for a layout that this torch, dtype or device has not.
+    "auto" is the quickest that computes what `plain` does up to rounding: `compiled` where there is a C compiler, else one
+    that torch can pack, and `plain` where there is no quicker one. Raises InvalidValue for an unknown name, and Unsupported
+    for a layout that this machine, torch, dtype or device has not.
     """
+    fits = dtype == torch.float32 and device.type == "cpu"
     if name == "auto":
-        best = "packed or transposed" if weight_bytes <= CACHED_BYTES else "packed"
-        fits = dtype == torch.float32 and device.type == "cpu" and COPIED[best] * weight_bytes <= free
-        return best if fits and runs(best) else "plain"
+        packed = "packed or transposed" if weight_bytes <= CACHED_BYTES else "packed"
+        able = (best for best in ("compiled", packed) if fits and COPIED[best] * weight_bytes <= free)
+        return next((best for best in able if runs(best) and uses_all_threads(best)), "plain")
     if not isinstance(name, str) or name not in LAYOUTS:
         raise unknown_name("layout of weights", name, ["auto", *LAYOUTS])
     if name == "plain" or (name == "transposed" and dtype in (torch.float32, torch.float64)):
         return name
-    fits = dtype == torch.float32 and device.type == "cpu"
     if fits and name == "compiled":
         from minillm.serving.loops import library
 
@@ -206,3 +208,12 @@ def runs(name: str) -> bool:
     except (AttributeError, RuntimeError):  # no such operation, none for this processor, or no compiler
         return False
     return bool((got - want).abs().max() <= 0.02 * want.abs().max())
+
+
+def uses_all_threads(name: str) -> bool:
+    """Whether the layout, which `runs`, is read by as many threads as torch has. Not every C compiler knows OpenMP."""
+    if name != "compiled" or torch.get_num_threads() == 1:
+        return True
+    from minillm.serving.loops import library
+
+    return bool(library().is_threaded())

@@ -18,7 +18,7 @@ from minillm.errors import Unsupported
 from minillm.model import Decoder
 from minillm.model.initial import initialise
 from minillm.serving import compiled, loops
-from minillm.serving.packed_linear import LAYOUTS, Norm, Plain, runs
+from minillm.serving.packed_linear import LAYOUTS, Norm, Plain, runs, uses_all_threads
 from minillm.serving.plain_decoder import PlainDecoder
 from minillm.serving.runner import PagedLoop
 
@@ -367,6 +367,18 @@ def test_without_a_compiler_it_is_refused_and_auto_goes_on(compiler, nothing_bui
         PagedLoop(Decoder(BASE), "compiled")
     assert PlainDecoder(Decoder(BASE)).layout in LAYOUTS
     assert not list(nothing_built.rglob("*.so"))
+
+
+@built
+def test_a_compiler_without_threads_builds_loops_that_say_so(nothing_built, monkeypatch, threads):
+    run = loops._run
+    broken = lambda folder, *command: run(folder, "false") if "-fopenmp" in command else run(folder, *command)  # noqa: E731
+    monkeypatch.setattr(loops, "_run", broken)
+    threads(2)
+    assert not uses_all_threads("compiled") and uses_all_threads("packed")
+    test_rows_times_a_matrix_of_any_size(2, threads)
+    threads(1)
+    assert uses_all_threads("compiled")
 
 
 @built

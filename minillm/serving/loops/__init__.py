@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from minillm.errors import Unsupported, rule_numbers_remedy
 
@@ -33,13 +34,15 @@ def library() -> ctypes.CDLL:
         found = ctypes.CDLL(str(path))
     except OSError as error:
         raise _refusal(str(error)) from None
-    number, pointer, single = ctypes.c_int64, ctypes.c_void_p, ctypes.c_float
+    number: type[Any] = ctypes.c_int64
+    pointer: type[Any] = ctypes.c_void_p
+    single: type[Any] = ctypes.c_float
     found.times_panels.argtypes = [pointer, pointer, number, single, pointer, pointer, number, pointer, ctypes.c_int]
     found.attend_pages.argtypes = (
         [pointer] * 6 + [number] * 6 + [single, number, pointer, number, pointer, ctypes.c_int]
     )
     found.turn.argtypes = [pointer, number, pointer, pointer] + [number] * 4 + [ctypes.c_int]
-    found.panel_width.argtypes = []
+    found.panel_width.argtypes = found.is_threaded.argtypes = []
     for loop in (found.times_panels, found.attend_pages, found.turn):
         loop.restype = None
     return found

@@ -43,6 +43,14 @@ typedef struct {
 
 int64_t panel_width(void) { return PANEL; }
 
+int is_threaded(void) {
+#ifdef _OPENMP
+    return 1;
+#else
+    return 0;
+#endif
+}
+
 /* What becomes of the sums: y = sums * scale + bias + total, each but the sums if it is there; then gated, if they are. */
 typedef struct {
     const float *scale, *total;
