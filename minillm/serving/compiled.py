@@ -117,6 +117,8 @@ def turning(cos: Tensor, sin: Tensor) -> Callable[[Tensor], Tensor]:
 
 def can_attend(batch: PagedBatch) -> bool:
     """Whether `Attention` can serve a batch: a text of few queries, float32 pages not quantised, heads of whole vectors."""
+    if not isinstance(batch, PagedBatch):  # another kind, which attends by itself
+        return False
     pages = batch.cache.pages[0]
     plain = pages.k_scale is None and pages.k.dtype == torch.float32 and pages.k.device.type == "cpu"
     return plain and min(batch.counts) <= MOST_QUERIES and pages.shape[-1] % WIDE == 0 and pages.k.is_contiguous()

@@ -108,7 +108,7 @@ class PlainDecoder:
         if self.loops is not None and self.loops.can_turn(2 * half):
             return self.loops.turning(cos, sin)
         if num_tokens == 1:  # its heads are all turned alike: one small product instead of four operations
-            turn = torch.addcmul(self.stay * cos, self.swap, sin).unsqueeze(0)
+            turn = torch.addcmul(self.stay * cos, self.swap, sin).view(1, 2 * half, 2 * half)
             return lambda x: torch.bmm(x, turn)
         return lambda x: torch.addcmul(x * cos, x.roll(half, dims=-1), sin)
 

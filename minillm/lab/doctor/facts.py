@@ -39,6 +39,7 @@ def machine() -> dict[str, str]:
         "memory": lambda: _optional_bytes(memory_limit()),
         "threads": _torch_threads,
         "GPU": _gpu,
+        "C compiler": _compiler,
         "bundled model": _bundled_model,
     }
     return {name: attempt(read) for name, read in readers.items()}
@@ -94,6 +95,14 @@ def _gpu() -> str:
     if torch.backends.mps.is_available():
         return "Apple GPU (torch can use it; Triton cannot)"
     return "none that torch can use"
+
+
+def _compiler() -> str:
+    from minillm.serving.packed_linear import runs, uses_all_threads
+
+    if not runs("compiled"):
+        return "none that builds the engine's loops, so it computes by torch alone"
+    return "builds the engine's loops" if uses_all_threads("compiled") else "builds the engine's loops, without threads"
 
 
 def _bundled_model() -> str:
