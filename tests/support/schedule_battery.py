@@ -699,5 +699,6 @@ def random_days_without_room(house):
 
 @check
 def drawn_days(house):
-    for policy in POLICIES:
-        run_machine(house, policy, examples=15, shrink=False)
+    """The first wrong day ends it, so plenty may be drawn: what hypothesis draws first hangs on the modules that are loaded."""
+    run_machine(house, "budget", examples=60, shrink=False, enable_chunked_prefill=False)
+    run_machine(house, examples=1500, shrink=False)

@@ -97,15 +97,15 @@ def live(seed, house=OURS, steps=40, samples=3, **fixed):
     return world.close()
 
 
-def machine(house, policy):
-    """-> a state machine that lives such a day call by call."""
+def machine(house, policy, **fixed):
+    """-> a state machine that lives such a day call by call, in worlds with these options."""
 
     class ScheduleMachine(RuleBasedStateMachine):
         world = None
 
         @initialize(draw=st.randoms(use_true_random=False))
         def start(self, draw):
-            self.world = drawn_world(draw, house, policy=policy)
+            self.world = drawn_world(draw, house, policy=policy, **fixed)
             self.guess = guesser(draw, draw.choice([0.0, 0.6, 1.0]))
 
         @rule(draw=st.randoms(use_true_random=False), count=st.sampled_from([1, 1, 3]))
@@ -156,7 +156,7 @@ def machine(house, policy):
     return ScheduleMachine
 
 
-def run_machine(house=OURS, policy=None, examples=40, steps=25, shrink=True):
+def run_machine(house=OURS, policy=None, examples=40, steps=25, shrink=True, **fixed):
     """Let hypothesis draw days of up to `steps` calls, the same at every run; the first broken rule is raised."""
     options = settings(
         max_examples=examples,
@@ -167,4 +167,4 @@ def run_machine(house=OURS, policy=None, examples=40, steps=25, shrink=True):
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],  # a busy machine is no finding
     )
-    run_state_machine_as_test(machine(house, policy), settings=options)
+    run_state_machine_as_test(machine(house, policy, **fixed), settings=options)
