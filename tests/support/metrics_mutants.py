@@ -14,7 +14,7 @@ from metrics_battery import CHECKS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "metrics"
-MODULES = ("request_times", "instruments", "metrics")  # in the order in which they import one another
+MODULES = ("watching.request_times", "watching.instruments", "metrics")  # in the order in which they import one another
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
@@ -31,7 +31,7 @@ def house_with(mutant=None):
     shown = {}
     with patch.dict(sys.modules):
         for stem in MODULES:
-            path = ROOT / "minillm" / "serving" / f"{stem}.py"
+            path = ROOT / "minillm" / "serving" / f"{stem.replace('.', '/')}.py"
             text = path.read_text(encoding="utf-8")
             if mutant is not None and path == ROOT / mutant.FILE:
                 found = text.count(mutant.OLD)

@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.errors import Unsupported, rule_numbers_remedy, unknown_name
-from minillm.serving.huge_pages import hold_in_huge_pages
+from minillm.serving.compute.huge_pages import hold_in_huge_pages
 
 # Weights of a model up to so many bytes stay in a processor's last cache from token to token.
 CACHED_BYTES = 2**25
@@ -97,7 +97,7 @@ class Compiled(Linear):
     """The model's own weight for a single row, read by a loop in C (see `compiled.py`), and a `Packed` copy for more rows."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None):
-        from minillm.serving.compiled import OneRow
+        from minillm.serving.compute.compiled import OneRow
 
         self.one = OneRow(hold_in_huge_pages(weight.contiguous()), bias)
         self.many = (Packed if runs("packed") else Plain)(weight, bias)
@@ -170,7 +170,7 @@ def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torc
         return name
     fits = dtype == torch.float32 and device.type == "cpu"
     if fits and name == "compiled":
-        from minillm.serving.compiled import library
+        from minillm.serving.compute.compiled import library
 
         library()  # says by itself why there is none
     if not fits or not runs(name):

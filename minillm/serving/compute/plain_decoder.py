@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from minillm.model.decoder import Decoder, DecoderLayer
 from minillm.model.layers import RMSNorm
-from minillm.serving.packed_linear import COPIED, LAYOUTS, UNCHANGED, Linear, choose_layout
+from minillm.serving.compute.packed_linear import COPIED, LAYOUTS, UNCHANGED, Linear, choose_layout
 
 # Keep k, v (T, G, D) of the new tokens of a layer and attend with q (T, H, D) -> (T, H, D).
 Attend = Callable[["Layer", Tensor, Tensor, Tensor], Tensor]
