@@ -1,4 +1,8 @@
-"""Serving: requests and their answers, and the engine that writes them."""
+"""Serving: requests and their answers, and the engine that writes them.
+
+Begin with `engine`. It asks the `scheduler` whose tokens to compute, has a worker of `compute` run them through the `runner`,
+and `writing` makes text of what was chosen. `llm` and `async_engine` are its faces; `simulate` is its day without a model.
+"""
 
 from minillm._doors import open_door
 
@@ -18,11 +22,11 @@ __getattr__, __dir__, __all__ = open_door(
         "DynamicBatcher": "minillm.serving.dynamic_batcher",
         "DynamicBatcherConfig": "minillm.serving.batching.config",
         "EngineMetrics": "minillm.serving.metrics",
-        "goodput": "minillm.serving.watching.request_times",
+        "goodput": "minillm.serving.watching.summary",
         "LLM": "minillm.serving.llm",
         "long_prompt_intruder": "minillm.serving.workload",
         "NgramProposer": "minillm.serving.speculation.drafts",
-        "percentile": "minillm.serving.watching.request_times",
+        "percentile": "minillm.serving.watching.summary",
         "poisson": "minillm.serving.workload",
         "QueueFull": "minillm.serving.outputs",
         "QueuePolicy": "minillm.serving.batching.config",
@@ -36,8 +40,8 @@ __getattr__, __dir__, __all__ = open_door(
         "Share": "minillm.serving.schedule.output",
         "shared_prefix": "minillm.serving.workload",
         "Simulator": "minillm.serving.simulate",
-        "Slo": "minillm.serving.watching.request_times",
-        "summarise": "minillm.serving.watching.request_times",
+        "Slo": "minillm.serving.watching.summary",
+        "summarise": "minillm.serving.watching.summary",
         "TextChunk": "minillm.serving.outputs",
         "ThreadedBatcher": "minillm.serving.batching.threads",
         "Workload": "minillm.serving.workload",

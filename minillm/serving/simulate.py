@@ -20,7 +20,8 @@ from minillm.serving.request import Request
 from minillm.serving.schedule.config import SchedulerConfig
 from minillm.serving.schedule.output import SchedulerOutput
 from minillm.serving.scheduler import Scheduler
-from minillm.serving.watching.request_times import RequestTimes, Slo, Summary, summarise
+from minillm.serving.watching.request_times import RequestTimes
+from minillm.serving.watching.summary import Slo, Summary, summarise
 from minillm.serving.watching.trace import StepTrace, trace_shares
 from minillm.serving.workload import Workload
 

@@ -9,7 +9,7 @@ from random import Random
 
 from minillm.errors import InvalidType, InvalidValue
 from minillm.serving.schedule.config import SchedulerConfig
-from minillm.serving.watching.request_times import Slo
+from minillm.serving.watching.summary import Slo
 
 CHECKS = {}
 

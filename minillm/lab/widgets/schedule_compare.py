@@ -27,7 +27,7 @@ from minillm.lab.widgets.schedule_days import (
 from minillm.lab.widgets.schedule_picture import draw_schedules
 from minillm.measure.step_cost import StepFit
 from minillm.serving.schedule.config import SchedulerConfig
-from minillm.serving.watching.request_times import Slo
+from minillm.serving.watching.summary import Slo
 from minillm.serving.workload import Workload
 
 if TYPE_CHECKING:

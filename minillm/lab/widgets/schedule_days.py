@@ -15,7 +15,7 @@ from minillm.lab.formatting import text_table
 from minillm.measure.step_cost import StepFit, recorded_step_costs
 from minillm.serving.schedule.config import CHOICES, SchedulerConfig
 from minillm.serving.simulate import Simulation, simulate
-from minillm.serving.watching.request_times import Slo, Summary
+from minillm.serving.watching.summary import Slo, Summary
 from minillm.serving.workload import Workload, bursty, long_prompt_intruder, poisson, shared_prefix
 
 POLICIES = CHOICES["policy"]
