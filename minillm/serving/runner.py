@@ -113,11 +113,6 @@ class PagedLoop:
             self.plain = plain_decoder(model, weights)
         else:
             choose_layout(weights, 0, model.dtype, model.device, 0)  # refuses what only a PlainDecoder has
-        self.compiled = None
-        if self.plain is not None and self.plain.layout == "compiled":
-            from minillm.serving.compute import compiled
-
-            self.compiled = compiled
         self._read_rotary(1)
 
     @torch.inference_mode()
@@ -133,8 +128,9 @@ class PagedLoop:
 
     def _attend(self, batch: PagedBatch, num_heads: int) -> Attend:
         """Through the batch, or by the loops in C where the weights are theirs too, and they can."""
-        if self.compiled is not None and self.compiled.can_attend(batch):
-            pages, attention = batch.cache.pages, self.compiled.Attention(batch, num_heads)
+        loops = None if self.plain is None else self.plain.loops
+        if loops is not None and loops.can_attend(batch):
+            pages, attention = batch.cache.pages, loops.Attention(batch, num_heads)
 
             def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
                 batch.cache.keep(layer.number, k, v, batch.slot_mapping)

@@ -2,7 +2,7 @@
 
 import math
 import random
-import subprocess
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -17,8 +17,8 @@ from minillm.cache import QuantizedPagedCache
 from minillm.errors import Unsupported
 from minillm.model import Decoder
 from minillm.model.initial import initialise
-from minillm.serving.compute import compiled
-from minillm.serving.compute.packed_linear import LAYOUTS, runs
+from minillm.serving.compute import compiled, loops
+from minillm.serving.compute.packed_linear import LAYOUTS, Norm, Plain, runs, uses_all_threads
 from minillm.serving.compute.plain_decoder import PlainDecoder
 from minillm.serving.runner import PagedLoop
 
@@ -32,16 +32,88 @@ def threads():
     torch.set_num_threads(before)
 
 
+SIZES = ((1, 1), (15, 3), (16, 2), (64, 64), (100, 77), (129, 40), (512, 301))  # in, out
+ROWS = (1, 2, 3, 5, 6, 7, 13, 31)
+
+
+def drawn(n, size, out):
+    torch.manual_seed(n)
+    return torch.randn(n, size), torch.randn(out, size), torch.randn(out), torch.randn(n, out)
+
+
 @built
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_row_times_a_matrix_of_any_size(count, threads):
+def test_rows_times_a_matrix_of_any_size(count, threads):
     threads(count)
+    for size, out in SIZES:
+        for n in ROWS:
+            x, weight, bias, total = drawn(n, size, out)
+            exact, room = x.double() @ weight.double().T, 1e-6 * (1 + x.double().abs() @ weight.double().abs().T)
+            apart = torch.cat((x, x), dim=1)[:, :size]
+            for rows in (x, apart):
+                assert ((compiled.Panels(weight, None)(rows) - exact).abs() <= room).all()
+            want = exact + bias + total
+            assert ((compiled.Panels(weight, bias).add(total, x) - want).abs() <= 3 * room).all()
+            assert ((total - want).abs() <= 3 * room).all()  # in place
+    x, weight, bias, _ = drawn(700, 768, 130)  # more than are gone over at once
+    assert relative(compiled.Panels(weight, bias)(x), x.double() @ weight.double().T + bias) <= 1e-6
+
+
+@built
+@pytest.mark.parametrize("n", ROWS)
+def test_rows_that_are_normed_and_gated_on_the_way(n):
+    for size, out in SIZES:
+        x, weight, bias, _ = drawn(n, size, 2 * out)
+        x *= 10.0 ** torch.arange(n)[:, None].remainder(5)  # so that each row has a root of its own
+        norm, wide = Norm(None, 0.3, x), Norm(None, 0.3, x.double())
+        plain = Plain(weight.double(), bias.double())
+        room, allowed = torch.full((n, 2 * out), torch.nan), 1e-6 * size
+        got = compiled.Panels(weight, bias).after(norm, x, room)
+        assert got is room and ((got - plain.after(wide, x.double())).abs() <= allowed).all()
+        got = compiled.Panels(weight, bias, gated=True).gated(norm, x)
+        assert ((got - plain.gated(wide, x.double())).abs() <= 10 * allowed).all()
+
+
+@built
+@pytest.mark.parametrize("size", [1e-3, 1.0, 90.0, 1e4])
+def test_gates_of_any_size(size):
+    """From all half open to open or shut: e to a large number is nowhere."""
+    x = torch.linspace(-size, size, 41)[:, None]
+    weight, norm = torch.ones(2, 1), Norm(None, 0.0, x)
+    norm.floor = math.sqrt(3) * size  # x over |(x, 1.7 size)| is known, and lies between -1/2 and 1/2
+    weight *= 2 * size
+    want = Plain(weight.double(), None)(x.double() / torch.hypot(x.double(), torch.tensor(norm.floor).double()))
+    gate, up = want.chunk(2, -1)
+    got = compiled.Panels(weight, None, gated=True).gated(norm, x)
+    assert ((got - gate * torch.sigmoid(gate) * up).abs() <= 1e-5 * (gate * up).abs() + 1e-30).all()
+
+
+@built
+def test_a_row_has_the_same_bits_alone_and_in_any_company(threads):
+    x, weight, bias, _ = drawn(300, 768, 200)
+    linear = compiled.Panels(weight, bias)
+    together = linear(x)
+    for first, last in ((0, 1), (5, 7), (4, 10), (17, 49), (100, 300)):
+        for count in (1, 3):
+            threads(count)
+            assert torch.equal(linear(x[first:last]), together[first:last])
+
+
+@built
+@pytest.mark.parametrize("D", [32, 64, 128])
+@pytest.mark.parametrize("n", [1, 5, 70])
+def test_heads_are_turned(n, D, threads):
     torch.manual_seed(0)
-    for size, out in ((1, 1), (15, 3), (16, 2), (64, 1), (100, 77), (129, 40), (512, 301)):
-        x, weight, bias, total = torch.randn(1, size), torch.randn(out, size), torch.randn(out), torch.randn(1, out)
-        exact, room = x.double() @ weight.double().T, 1e-6 * (1 + x.double().abs() @ weight.double().abs().T)
-        assert ((compiled.OneRow(weight, None)(x) - exact).abs() <= room).all()
-        assert ((compiled.OneRow(weight, bias)(x, total) - exact - bias - total).abs() <= 3 * room).all()
+    qkv, angles = torch.randn(n, 7, D), torch.rand(n, 1, D)
+    for cos, sin in ((angles, -angles), (angles[0], 1 - angles[0])):
+        for count in (1, 2):
+            threads(count)
+            ours = qkv.clone()
+            want = (ours[:, :5] * cos + ours[:, :5].roll(D // 2, -1) * sin).double()
+            got = compiled.turning(cos, sin)(ours[:, :5])
+            assert relative(got, want) <= 1e-6 and torch.equal(got, ours[:, :5])
+            assert torch.equal(ours[:, 5:], qkv[:, 5:])
+    assert compiled.can_turn(D) and not compiled.can_turn(D + 16)
 
 
 def scattered(lengths, P, G, D, seed=0):
@@ -138,38 +210,76 @@ def test_what_is_not_a_number_stays_so_and_stays_its_texts_own(bad):
 
 
 FAULTS = {
-    "a page is read to its end from wherever it is begun": (
-        "keys.P - slot < left ? keys.P - slot",
-        "keys.P < left ? keys.P",
-    ),
-    "the window is a key short": ("length - window :", "length - window + 1 :"),
-    "what is behind the scores has a weight": ("scores[s] = -INFINITY;\n    vec", "(void)s;\n    vec"),
-    "the last row of each thread's share is dropped": ("m->out * (thread + 1) / all)", "m->out / all * (thread + 1))"),
-    "columns that fill no vector are left out": ("all += x[i] * row[i];", "(void)i;"),
-    "vectors that fill no lanes are left out": ("sums[0] += *(const vec *)(x + i) *", "sums[0] += 0 *"),
-    "small weights wrap round": ("given < -87.0f", "given < -870.0f"),
-    "NaN is made a number": ("(given == given)", "(given == given) | -1"),
-    "every text has the first one's blocks": ("{blocks + starts[t],", "{blocks,"),
-    "heads share the first one's keys": (
-        "rows + j * D, next + j * D, count, keys.step, D, scale",
-        "rows, next, count, keys.step, D, scale",
-    ),
+    "pages.c": {
+        "a page is read to its end from wherever it is begun": (
+            "keys.P - slot < left ? keys.P - slot",
+            "keys.P < left ? keys.P",
+        ),
+        "the window is a key short": ("length - window :", "length - window + 1 :"),
+        "what is behind the scores has a weight": ("scores[s] = -INFINITY;\n    vec", "(void)s;\n    vec"),
+        "every text has the first one's blocks": ("{blocks + starts[t],", "{blocks,"),
+        "heads share the first one's keys": (
+            "rows + j * D, next + j * D, count, keys.step, D, scale",
+            "rows, next, count, keys.step, D, scale",
+        ),
+    },
+    "vectors.h": {
+        "small weights wrap round": ("given < -87.0f", "given < -870.0f"),
+        "NaN is made a number": ("(given == given)", "(given == given) | -1"),
+        "a square leaves out what fills no vectors": ("all += x[i] * x[i];", "(void)i;"),
+    },
+    "panels.c": {
+        "the last job of each thread's share is dropped": ("jobs * (thread + 1) / all;", "jobs / all * (thread + 1);"),
+        "the columns of the last panel are left out": ("all - column < wide ? all - column", "all - column < wide ? 0"),
+        "the rows of the last group are left out": (
+            "first + most < n ? first + most : n",
+            "first + most < n ? first + most : first",
+        ),
+        "every panel has the first one's bias": ("(m->bias + p * PANEL + v", "(m->bias + v"),
+        "every row has the first one's root": ("to.scale[row]", "to.scale[0]"),
+        "the floor is not squared": ("+ floor * floor", "+ floor"),
+        "every row has the first one's total": ("to.total[row * all +", "to.total["),
+        "rows are taken to lie side by side": ("x[n * stride + i]", "x[n * m->in + i]"),
+        "a gate that shuts is open": (
+            "choose(negative, small, (vec){0} + 1.0f)",
+            "choose(negative, (vec){0} + 1.0f, small)",
+        ),
+        "a gate lets itself through": ("gate * up;", "gate * gate;"),
+        "a row alone is summed from its other end": (
+            "x[n * stride + i];",
+            "x[n * stride + (N == 1 ? m->in - 1 - i : i)];",
+            "(panel + v * LANES);",
+            "(panel + (N == 1 ? (m->in - 1 - 2 * i) * PANEL : 0) + v * LANES);",
+        ),
+    },
+    "turn.c": {
+        "every token is turned as the first one": ("cos + row * step", "cos + 0 * step"),
+        "the halves are turned by the same sine": ("(s + D / 2)", "s"),
+        "a head's second half is turned after its first": ("+ before *", "+ *low *"),
+    },
 }
 
 
 @built
-@pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_in_the_loops_is_seen(name, nothing_built, monkeypatch, threads):
-    old, new = FAULTS[name]
-    source = compiled.SOURCE.read_text()
-    assert source.count(old) == 1, name
-    faulty = nothing_built / "faulty.c"
-    faulty.write_text(source.replace(old, new))
-    monkeypatch.setattr(compiled, "SOURCE", faulty)
-    monkeypatch.setattr(compiled, "FLAGS", ("-O1", *compiled.FLAGS[1:]))
+@pytest.mark.parametrize("file, name", [(file, name) for file, faults in FAULTS.items() for name in faults])
+def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, threads):
+    for source in (*loops.FOLDER.glob("*.[ch]"),):
+        shutil.copy(source, nothing_built)
+    faulty, swaps = nothing_built / file, FAULTS[file][name]
+    text = faulty.read_text()
+    for old, new in zip(swaps[::2], swaps[1::2], strict=True):
+        assert text.count(old) == 1, name
+        text = text.replace(old, new)
+    faulty.write_text(text)
+    monkeypatch.setattr(loops, "FOLDER", nothing_built)
+    monkeypatch.setattr(loops, "FLAGS", ("-O1", *loops.FLAGS[1:]))
     with pytest.raises(AssertionError):
         for count in (1, 3):
-            test_a_row_times_a_matrix_of_any_size(count, threads)
+            test_rows_times_a_matrix_of_any_size(count, threads)
+        for n in (1, 7):
+            test_rows_that_are_normed_and_gated_on_the_way(n)
+            test_heads_are_turned(n, 64, threads)
+        test_a_row_has_the_same_bits_alone_and_in_any_company(threads)
         for shape in ((4, 2, 32, 16), (3, 1, 48, 1)):
             for window in (None, 5):
                 test_queries_against_pages_anywhere(*shape, window, threads)
@@ -228,30 +338,31 @@ def test_quantised_pages_and_odd_heads_are_left_to_torch():
 
 @built
 def test_what_the_loops_do_is_counted():
-    x, weight = torch.randn(1, 32), torch.randn(64, 32)
+    x, weight = torch.randn(3, 32), torch.randn(64, 32)
+    linear = compiled.Panels(weight, None)
     with ml.count() as c:
-        compiled.OneRow(weight, None)(x)
-    assert (c.flops, c.bytes_loaded, c.bytes_stored) == (2 * 32 * 64, weight.nbytes + x.nbytes, 64 * 4)
+        linear(x)
+    assert (c.flops, c.bytes_loaded, c.bytes_stored) == (2 * 3 * 32 * 64, weight.nbytes + x.nbytes, 3 * 64 * 4)
 
 
 @pytest.fixture
 def nothing_built(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    for name in (compiled.library, runs):
+    for name in (loops.library, runs):
         name.cache_clear()
     yield tmp_path
-    for name in (compiled.library, runs):
+    for name in (loops.library, runs):
         name.cache_clear()
 
 
 @pytest.mark.parametrize("compiler", [None, "false", "no-such-compiler"])
 def test_without_a_compiler_it_is_refused_and_auto_goes_on(compiler, nothing_built, monkeypatch):
-    monkeypatch.setattr(compiled.shutil, "which", lambda name: None)
+    monkeypatch.setattr(loops.shutil, "which", lambda name: None)
     monkeypatch.delenv("CC", raising=False)
     if compiler is not None:
         monkeypatch.setenv("CC", compiler)
     with pytest.raises(Unsupported, match=r"need a C compiler .*use weights='auto'"):
-        compiled.library()
+        loops.library()
     with pytest.raises(Unsupported, match="need a C compiler"):
         PagedLoop(Decoder(BASE), "compiled")
     assert PlainDecoder(Decoder(BASE)).layout in LAYOUTS
@@ -259,15 +370,27 @@ def test_without_a_compiler_it_is_refused_and_auto_goes_on(compiler, nothing_bui
 
 
 @built
+def test_a_compiler_without_threads_builds_loops_that_say_so(nothing_built, monkeypatch, threads):
+    run = loops._run
+    broken = lambda folder, *command: run(folder, "false") if "-fopenmp" in command else run(folder, *command)  # noqa: E731
+    monkeypatch.setattr(loops, "_run", broken)
+    threads(2)
+    assert not uses_all_threads("compiled") and uses_all_threads("packed")
+    test_rows_times_a_matrix_of_any_size(2, threads)
+    threads(1)
+    assert uses_all_threads("compiled")
+
+
+@built
 def test_it_is_built_once_and_kept(nothing_built, monkeypatch):
-    made = []
+    made, run = [], loops._run
     monkeypatch.setattr(
-        compiled,
+        loops,
         "_run",
-        lambda *command: made.append(command) or subprocess.run(command, capture_output=True, text=True, check=False),
+        lambda folder, *command: made.append(command) or run(folder, *command),
     )
-    compiled.library()
+    loops.library()
     assert len(made) == 2
-    compiled.library.cache_clear()
-    compiled.library()
+    loops.library.cache_clear()
+    loops.library()
     assert len(made) == 2 and [p.suffix for p in (nothing_built / "minillm").iterdir()] == [".so"]

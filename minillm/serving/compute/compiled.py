@@ -1,83 +1,118 @@
-"""Two loops in C, for whoever has a compiler: a row times a matrix, and a query against pages where they lie.
+"""A step of decoding in four loops of C, for whoever has a compiler.
 
-What a step of decoding on a processor waits for is memory: every weight once, and every key and value. Torch's own product of
-one row leaves half of memory's speed unused, and its attention wants pages copied into a row first. `compiled.c` is what is
-left when nothing but the reading remains. It is built when it is first asked for, by the machine's own C compiler and for its
-own processor, which takes a second, and kept; nothing else depends on it.
+What a step on a processor waits for is memory: every weight once, and every key and value. Torch's product of one row leaves
+half of memory's speed unused, with eight rows half of the multipliers', and its attention wants pages copied into a row
+first. The loops are what is left when nothing but the reading and the multiplying remains: `panels.c` is the product,
+`pages.c` attention, `rows.c` what lies between them. float32 only.
 """
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import tempfile
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.attention.paged import attend_paged
 from minillm.attention.paged_plan import PagedPlan
 from minillm.attention.pages import Pages
 from minillm.cache.paged_batch import PagedBatch
-from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.measure.counters import charge
+from minillm.serving.compute.huge_pages import hold_in_huge_pages
+from minillm.serving.compute.loops import library
+from minillm.serving.compute.packed_linear import Linear, Norm
 
-SOURCE = Path(__file__).with_name("compiled.c")
-# No flag that lets sums be reordered: the exponential depends on their order. OpenMP's threads are those that torch has
-# loaded, so the library is not linked to a second set of them.
-FLAGS = ("-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
-WIDE = 16  # numbers in a vector of compiled.c
+WIDE = 16  # numbers in a vector of the loops
 # The loop takes a text's queries one by one; where there are more of them, torch reads each key once for all.
 MOST_QUERIES = 4
 
 
-@cache
-def library() -> ctypes.CDLL:
-    """The two loops, built if they are not there. Raises Unsupported where there is no compiler, or none that can."""
-    path = _folder() / f"loops-{_fingerprint()}.so"
-    if not path.exists():
-        _build(path)
-    try:
-        found = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise _refusal(str(error)) from None
-    number, pointer = ctypes.c_int64, ctypes.c_void_p
-    found.one_row.argtypes = [pointer] * 4 + [ctypes.c_int]
-    found.attend_pages.argtypes = (
-        [pointer] * 6 + [number] * 6 + [ctypes.c_float, number, pointer, number, pointer, ctypes.c_int]
-    )
-    found.one_row.restype = found.attend_pages.restype = None
-    return found
-
-
 class _Matrix(ctypes.Structure):
-    _fields_ = (("weight", ctypes.c_void_p), ("bias", ctypes.c_void_p), ("in", ctypes.c_int64), ("out", ctypes.c_int64))
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("panels", "bias")),
+        *((name, ctypes.c_int64) for name in ("in", "out", "gated")),
+    )
 
 
-class OneRow:
-    """weight (out, in) and bias (out,) or None, contiguous float32 -> a product with one row. They are read as they are."""
+class Panels(Linear):
+    """A copy in the panels that `panels.c` multiplies by: one row as fast as memory is read, many as fast as a core
+    multiplies. A row's product has the same bits alone and in any company.
 
-    def __init__(self, weight: Tensor, bias: Tensor | None):
-        self.kept = weight, bias  # as long as they are pointed to
+    `gated`: weight holds gates (F, in) and then what each lets through (F, in), and only `gated` may be asked for.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None, gated: bool = False):
         out, size = weight.shape
-        self.matrix = _Matrix(weight.data_ptr(), None if bias is None else bias.data_ptr(), size, out)
-        self.address, self.multiply = ctypes.addressof(self.matrix), library().one_row
-        self.shape, self.cost = (1, out), (4 * (out + 1) * size, 4 * out, 2 * out * size)
+        whole = _columns(weight, gated).transpose(1, 2).contiguous()
+        self.panels = hold_in_huge_pages(whole)
+        self.bias = None if bias is None else _columns(bias[:, None], gated).contiguous()
+        self.matrix = _Matrix(whole.data_ptr(), None if self.bias is None else self.bias.data_ptr(), size, out, gated)
+        self.address, self.multiply = ctypes.addressof(self.matrix), library().times_panels
+        self.size, self.out, self.width = size, out, out // 2 if gated else out
 
-    def __call__(self, x: Tensor, total: Tensor | None = None) -> Tensor:
-        """x (1, in) and total (1, out), contiguous -> x @ weight.T + bias + total (1, out)."""
-        y, added = x.new_empty(self.shape), None if total is None else total.data_ptr()
-        self.multiply(self.address, x.data_ptr(), added, y.data_ptr(), torch.get_num_threads())
-        loaded, stored, flops = self.cost
-        charge(bytes_loaded=loaded, bytes_stored=stored, flops=flops)
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._times(x, -1.0, None, None)
+
+    def add(self, total: Tensor, x: Tensor) -> Tensor:
+        return self._times(x, -1.0, total, total if total.is_contiguous() else None)
+
+    def after(self, norm: Norm, x: Tensor, room: Tensor | None = None) -> Tensor:
+        """A norm's weight is in the panels; its root comes out of the sum as a factor, so x is not written anew."""
+        return self._times(x, norm.floor, None, room)
+
+    def gated(self, norm: Norm, x: Tensor, room: Tensor | None = None) -> Tensor:
+        return self._times(x, norm.floor, None, room)
+
+    def _times(self, x: Tensor, floor: float, total: Tensor | None, room: Tensor | None) -> Tensor:
+        x = x if x.stride(-1) == 1 else x.contiguous()
+        n, y = len(x), room
+        if y is None:
+            y = x.new_empty((n, self.width))
+        roots = x.new_empty(n)
+        total = total if total is None else total.contiguous()
+        self.multiply(
+            self.address, x.data_ptr(), x.stride(0), floor, None if total is None else total.data_ptr(), y.data_ptr(), n,
+            roots.data_ptr(), torch.get_num_threads(),
+        )  # fmt: skip
+        flops = 2 * n * self.out * self.size
+        charge(bytes_loaded=4 * (self.out + n) * self.size, bytes_stored=y.nbytes, flops=flops)
         return y
+
+
+def _columns(weight: Tensor, gated: bool) -> Tensor:
+    """weight (out, in) -> (number of panels, panel width, in). Gates, the first half of the rows, lie before what they let
+    through in every panel."""
+    width = library().panel_width()
+    if not gated:
+        return _cut(weight, width)
+    return torch.cat([_cut(part, width // 2) for part in weight.chunk(2)], dim=1)
+
+
+def _cut(weight: Tensor, width: int) -> Tensor:
+    """weight (out, in) -> (⌈out / width⌉, width, in), zeros at the end of the last."""
+    return F.pad(weight, (0, 0, 0, -len(weight) % width)).view(-1, width, weight.shape[1])
+
+
+def can_turn(head_dim: int) -> bool:
+    """Whether `turning` knows heads so wide: both halves are whole vectors."""
+    return head_dim % (2 * WIDE) == 0
+
+
+def turning(cos: Tensor, sin: Tensor) -> Callable[[Tensor], Tensor]:
+    """cos, sin (1, D) or (T, 1, D) -> what turns heads (T, H, D) by them, in place."""
+    loop, step, threads = library().turn, 0 if cos.dim() == 2 else cos.stride(0), torch.get_num_threads()
+    cosine, sine = cos.data_ptr(), sin.data_ptr()
+
+    def turn(x: Tensor) -> Tensor:
+        n, heads, D = x.shape
+        loop(x.data_ptr(), x.stride(0), cosine, sine, step, n, heads, D, threads)
+        charge(bytes_loaded=x.nbytes + 8 * (n if step else 1) * D, bytes_stored=x.nbytes)
+        return x
+
+    return turn
 
 
 def can_attend(batch: PagedBatch) -> bool:
@@ -135,51 +170,3 @@ class Attention:
         seen = sum(min(length, window or length) for length in self.lengths)
         charge(bytes_loaded=4 * T * H * D + 8 * seen * G * D, bytes_stored=out.nbytes, flops=4 * seen * H * D)
         return out
-
-
-def _folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "minillm"
-
-
-def _fingerprint() -> str:
-    """Of all that decides what the compiler makes: the source, the flags, the processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
-    except OSError:
-        processor = platform.processor()
-    parts = (SOURCE.read_text(), *FLAGS, platform.platform(), platform.machine(), processor)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
-
-
-def _build(path: Path) -> None:
-    """Compile with OpenMP where the compiler has it; written under another name first, so that nobody loads half of it."""
-    compiler = os.environ.get("CC") or next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
-    if compiler is None or platform.system() == "Windows":
-        raise _refusal(f"{platform.system()} without a C compiler")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            made, linked = Path(folder) / "loops.o", Path(folder) / "loops.so"
-            for threads in (["-fopenmp"], []):
-                done = _run(compiler, *FLAGS, *threads, "-c", str(SOURCE), "-o", str(made))
-                if done.returncode == 0:
-                    break
-            if done.returncode == 0:
-                undefined = ["-undefined", "dynamic_lookup"] if platform.system() == "Darwin" else []
-                done = _run(compiler, "-shared", *undefined, str(made), "-o", str(linked), "-lm")
-            if done.returncode:
-                raise _refusal(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{compiler} failed")
-            os.replace(linked, path)
-    except OSError as error:
-        raise _refusal(str(error)) from None
-
-
-def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def _refusal(found: str) -> Unsupported:
-    rule = "the compiled loops need a C compiler that builds for this processor"
-    return Unsupported(rule_numbers_remedy(rule, found, "install one, or use weights='auto'"))

@@ -4,7 +4,8 @@ A model's weights lie row by row, as training wants them, and a product of a few
 memory. Laid out once in the order in which the product's inner loop takes them they are read at the speed of memory, and for
 many rows the loop never waits. The price is memory: the model keeps its own weights, so every form but `plain` is a copy.
 
-`packed` gains most with a few rows, and with many comes near what a core can multiply. `transposed` beats it for one row
+`compiled` reads one row's weights at the speed of memory and multiplies many as fast as a core can, by loops that a C
+compiler builds for this machine. Without a compiler, `packed` gains most with a few rows, and `transposed` beats it for one
 while all weights stay in the processor's cache. The 16-bit forms read half as much. How much each gives here, and how much
 of a step is left beside the products, `benchmarks/serving/layouts.py` measures.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,23 @@ CACHED_BYTES = 2**25
 FEWEST_ROWS = 4
 
 
+class Norm:
+    """RMSNorm in few operations: x (…, C) -> x over its root mean square, times the weight (…, C), or None where the next
+    matrix has it.
+
+    √C · x / √(|x|² + ε · C) is x / √(mean(x²) + ε), and a hypotenuse is such a root of two squares. So the weight has √C
+    in it, and `floor` is √(ε · C).
+    """
+
+    def __init__(self, weight: Tensor | None, floor: float, like: Tensor):
+        self.weight, self.floor = weight, floor
+        self._floor = torch.tensor(floor, dtype=like.dtype, device=like.device)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        unit = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(self._floor)
+        return unit if self.weight is None else unit.mul_(self.weight)
+
+
 class Linear(ABC):
     """x (n, in) -> x @ weight.T + bias (n, out), in x's dtype. Trusts its input; never differentiable."""
 
@@ -35,8 +53,17 @@ class Linear(ABC):
     def __call__(self, x: Tensor) -> Tensor: ...
 
     def add(self, total: Tensor, x: Tensor) -> Tensor:
-        """-> total (n, out) + self(x), in new memory."""
+        """-> total (n, out) + self(x), which may lie where total was."""
         return self(x).add_(total)
+
+    def after(self, norm: Norm, x: Tensor, room: Tensor | None = None) -> Tensor:
+        """-> self(norm(x)) (n, out), which may lie in `room`, memory of that shape."""
+        return self(norm(x))
+
+    def gated(self, norm: Norm, x: Tensor, room: Tensor | None = None) -> Tensor:
+        """A weight of gates (F, in) and of what each lets through (F, in) -> silu(gate) * up (n, F), perhaps in `room`."""
+        gate, up = self(norm(x)).chunk(2, dim=-1)
+        return F.silu(gate).mul_(up)
 
 
 class Plain(Linear):
@@ -93,22 +120,6 @@ class PackedOrTransposed(Linear):
         return self.one.add(total, x) if len(x) == 1 else self.many.add(total, x)
 
 
-class Compiled(Linear):
-    """The model's own weight for a single row, read by a loop in C (see `compiled.py`), and a `Packed` copy for more rows."""
-
-    def __init__(self, weight: Tensor, bias: Tensor | None):
-        from minillm.serving.compute.compiled import OneRow
-
-        self.one = OneRow(hold_in_huge_pages(weight.contiguous()), bias)
-        self.many = (Packed if runs("packed") else Plain)(weight, bias)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return self.one(x) if len(x) == 1 else self.many(x)
-
-    def add(self, total: Tensor, x: Tensor) -> Tensor:
-        return self.one(x, total) if len(x) == 1 else self.many.add(total, x)
-
-
 class PackedBFloat16(Linear):
     """A packed copy in bfloat16. x is rounded to it too, and so is the product; sums within it are float32."""
 
@@ -130,18 +141,24 @@ class PackedFloat16(Linear):
         return self.multiply(x, self.packed)
 
 
+def _panels(weight: Tensor, bias: Tensor | None, gated: bool = False) -> Linear:
+    from minillm.serving.compute.compiled import Panels
+
+    return Panels(weight, bias, gated)
+
+
 # What a weight (out, in) and a bias (out,) or None may be laid out as, by name.
 LAYOUTS: dict[str, Callable[[Tensor, Tensor | None], Linear]] = {
     "plain": Plain,
     "transposed": Transposed,
     "packed": Packed,
     "packed or transposed": PackedOrTransposed,
-    "compiled": Compiled,
+    "compiled": _panels,
     "packed bfloat16": PackedBFloat16,
     "packed float16": PackedFloat16,
 }
-# Those that read the model's own weight, which nothing may be multiplied into.
-UNCHANGED = {"plain", "compiled"}
+# Those that lie otherwise where only `gated` is asked for.
+GATED = {"compiled": partial(_panels, gated=True)}
 # How many bytes of copies each takes for a byte of float32 weights.
 COPIED = {
     "plain": 0.0,
@@ -157,20 +174,21 @@ COPIED = {
 def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torch.device, free: float) -> str:
     """A name of LAYOUTS, or "auto" -> the name to use for weights of so many bytes in all, where `free` bytes may be taken.
 
-    "auto" is the quickest that computes what `plain` does up to rounding, and `plain` where there is no quicker one. Raises
-    InvalidValue for an unknown name, and Unsupported for a layout that this torch, dtype or device has not.
+    "auto" is the quickest that computes what `plain` does up to rounding: `compiled` where there is a C compiler, else one
+    that torch can pack, and `plain` where there is no quicker one. Raises InvalidValue for an unknown name, and Unsupported
+    for a layout that this machine, torch, dtype or device has not.
     """
+    fits = dtype == torch.float32 and device.type == "cpu"
     if name == "auto":
-        best = "packed or transposed" if weight_bytes <= CACHED_BYTES else "packed"
-        fits = dtype == torch.float32 and device.type == "cpu" and COPIED[best] * weight_bytes <= free
-        return best if fits and runs(best) else "plain"
+        packed = "packed or transposed" if weight_bytes <= CACHED_BYTES else "packed"
+        able = (best for best in ("compiled", packed) if fits and COPIED[best] * weight_bytes <= free)
+        return next((best for best in able if runs(best) and uses_all_threads(best)), "plain")
     if not isinstance(name, str) or name not in LAYOUTS:
         raise unknown_name("layout of weights", name, ["auto", *LAYOUTS])
     if name == "plain" or (name == "transposed" and dtype in (torch.float32, torch.float64)):
         return name
-    fits = dtype == torch.float32 and device.type == "cpu"
     if fits and name == "compiled":
-        from minillm.serving.compute.compiled import library
+        from minillm.serving.compute.loops import library
 
         library()  # says by itself why there is none
     if not fits or not runs(name):
@@ -190,3 +208,12 @@ def runs(name: str) -> bool:
     except (AttributeError, RuntimeError):  # no such operation, none for this processor, or no compiler
         return False
     return bool((got - want).abs().max() <= 0.02 * want.abs().max())
+
+
+def uses_all_threads(name: str) -> bool:
+    """Whether the layout, which `runs`, is read by as many threads as torch has. Not every C compiler knows OpenMP."""
+    if name != "compiled" or torch.get_num_threads() == 1:
+        return True
+    from minillm.serving.compute.loops import library
+
+    return bool(library().is_threaded())

@@ -15,25 +15,17 @@ from typing import NamedTuple, cast
 from weakref import WeakKeyDictionary
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minillm.model.decoder import Decoder, DecoderLayer
 from minillm.model.layers import RMSNorm
-from minillm.serving.compute.packed_linear import COPIED, LAYOUTS, UNCHANGED, Linear, choose_layout
+from minillm.serving.compute.packed_linear import COPIED, GATED, LAYOUTS, Linear, Norm, choose_layout
 
 # Keep k, v (T, G, D) of the new tokens of a layer and attend with q (T, H, D) -> (T, H, D).
 Attend = Callable[["Layer", Tensor, Tensor, Tensor], Tensor]
 
 # "auto" copies weights only where that takes no more than this part of the machine's memory.
 FREE_PART = 0.25
-
-
-class Norm(NamedTuple):
-    """An RMSNorm taken apart: weight (…, C) times √C, or None where the next matrix has it, and √(epsilon · C)."""
-
-    weight: Tensor | None
-    floor: Tensor
 
 
 class Layer(NamedTuple):
@@ -71,7 +63,12 @@ class PlainDecoder:
             self.layers = [self._take_apart(layer) for layer in cast("list[DecoderLayer]", model.layers)]
             self.norm, self.head = self._norm_and_linear(model.norm, head)
             self.embedding = model.embed_tokens.weight.detach()
-            self.heads = (c.num_heads, c.num_kv_heads, c.head_dim)
+            self.heads, self.intermediate_size = (c.num_heads, c.num_kv_heads, c.head_dim), c.intermediate_size
+            self.loops = None
+            if self.layout == "compiled":
+                from minillm.serving.compute import compiled
+
+                self.loops = compiled
             # (D, D): ones on the diagonal, and ones where the other half of a pair is.
             ones = torch.eye(c.head_dim, dtype=model.dtype, device=model.device)
             self.stay, self.swap = ones, ones.roll(c.head_dim // 2, dims=-1)
@@ -84,33 +81,46 @@ class PlainDecoder:
     def run(self, token_ids: Tensor, cos: Tensor, sin: Tensor, attend: Attend) -> Tensor:
         """token_ids (T,), cos and sin (1, D) or (T, 1, D) -> hidden states (T, C), not yet normed."""
         (H, G, D), x = self.heads, self.embedding.index_select(0, token_ids)
-        # A single token's heads are all turned alike: one small product instead of four operations.
-        turn = torch.addcmul(self.stay * cos, self.swap, sin).view(1, D, D) if len(token_ids) == 1 else None
+        turn, (for_qkv, for_gated) = self._turning(cos, sin, len(token_ids)), self._rooms(x)
         for layer in self.layers:
-            qkv = layer.qkv(_normalise(x, layer.input_norm)).view(-1, H + 2 * G, D)
+            qkv = layer.qkv.after(layer.input_norm, x, for_qkv).view(-1, H + 2 * G, D)
             qk = qkv.narrow(1, 0, H + G)
-            if layer.head_norm is not None:
-                qk = _normalise(qk, layer.head_norm)
-            qk = torch.addcmul(qk * cos, qk.roll(D // 2, dims=-1), sin) if turn is None else torch.bmm(qk, turn)
+            qk = turn(qk if layer.head_norm is None else layer.head_norm(qk))
             mixed = attend(layer, qk.narrow(1, 0, H), qk.narrow(1, H, G), qkv.narrow(1, H + G, G))
             x = layer.output.add(x, mixed.reshape(-1, H * D))
-            gate, up = layer.gate_up(_normalise(x, layer.post_norm)).chunk(2, dim=-1)
-            x = layer.down.add(x, F.silu(gate).mul_(up))
+            x = layer.down.add(x, layer.gate_up.gated(layer.post_norm, x, for_gated))
         return x
 
     def logits(self, x: Tensor) -> Tensor:
         """Hidden states (T, C) of `run` -> (T, V)."""
-        return self.head(_normalise(x, self.norm))
+        return self.head.after(self.norm, x)
+
+    def _rooms(self, x: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        """Memory for qkv and for what gates let through, used by layer after layer: new memory is slow to touch."""
+        if self.loops is None:
+            return None, None
+        (H, G, D), T = self.heads, len(x)
+        return x.new_empty(T, (H + 2 * G) * D), x.new_empty(T, self.intermediate_size)
+
+    def _turning(self, cos: Tensor, sin: Tensor, num_tokens: int) -> Callable[[Tensor], Tensor]:
+        """What turns heads (T, H, D) by the angles of a pass."""
+        half = self.heads[2] // 2
+        if self.loops is not None and self.loops.can_turn(2 * half):
+            return self.loops.turning(cos, sin)
+        if num_tokens == 1:  # its heads are all turned alike: one small product instead of four operations
+            turn = torch.addcmul(self.stay * cos, self.swap, sin).unsqueeze(0)
+            return lambda x: torch.bmm(x, turn)
+        return lambda x: torch.addcmul(x * cos, x.roll(half, dims=-1), sin)
 
     def _take_apart(self, layer: DecoderLayer) -> Layer:
         attention, mlp = layer.attention, layer.mlp
         input_norm, qkv = self._norm_and_linear(layer.input_norm, attention.qkv_proj)
-        post_norm, gate_up = self._norm_and_linear(layer.post_norm, mlp.gate_up_proj)
+        post_norm, gate_up = self._norm_and_linear(layer.post_norm, mlp.gate_up_proj, gated=True)
         q_norm, k_norm, head_norm = attention.q_norm, attention.k_norm, None
         if q_norm is not None and k_norm is not None:
             H, G, _ = attention.heads
             weight = torch.cat((q_norm.weight.expand(H, -1), k_norm.weight.expand(G, -1)))
-            head_norm = Norm(weight * math.sqrt(attention.head_dim), _floor(q_norm))
+            head_norm = _norm(q_norm, weight * math.sqrt(attention.head_dim))
         return Layer(
             number=attention.layer,
             window=attention.window,
@@ -123,15 +133,19 @@ class PlainDecoder:
             down=self._linear(mlp.down_proj.weight, mlp.down_proj.bias),
         )
 
-    def _norm_and_linear(self, norm: RMSNorm, linear: nn.Linear | nn.Embedding) -> tuple[Norm, Linear]:
+    def _norm_and_linear(
+        self, norm: RMSNorm, linear: nn.Linear | nn.Embedding, gated: bool = False
+    ) -> tuple[Norm, Linear]:
         """A norm and the matrix behind it. A matrix that is copied takes the norm's weight along: (x · w) @ M = x @ (w · M)."""
         scale, bias = norm.weight * math.sqrt(norm.weight.numel()), getattr(linear, "bias", None)
-        if self.layout in UNCHANGED:
-            return Norm(scale, _floor(norm)), self._linear(linear.weight, bias)
-        return Norm(None, _floor(norm)), self._linear(linear.weight * scale, bias)
+        if self.layout == "plain":
+            return _norm(norm, scale), self._linear(linear.weight, bias, gated)
+        return _norm(norm, None), self._linear(linear.weight * scale, bias, gated)
 
-    def _linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
-        return LAYOUTS[self.layout](weight.detach(), None if bias is None else bias.detach())
+    def _linear(self, weight: Tensor, bias: Tensor | None, gated: bool = False) -> Linear:
+        made = LAYOUTS[self.layout]
+        made = GATED.get(self.layout, made) if gated else made
+        return made(weight.detach(), None if bias is None else bias.detach())
 
 
 _made: WeakKeyDictionary[Decoder, dict[str, tuple[list[tuple[int, int]], PlainDecoder]]] = WeakKeyDictionary()
@@ -150,18 +164,8 @@ def _version(weight: Tensor) -> int:
     return 0 if weight.is_inference() else weight._version
 
 
-def _normalise(x: Tensor, norm: Norm) -> Tensor:
-    """x (..., C) -> x over its root mean square, times the weight: RMSNorm in few operations.
-
-    √C · x / √(|x|² + ε · C) is x / √(mean(x²) + ε), and a hypotenuse is such a root of two squares.
-    """
-    unit = x / torch.linalg.vector_norm(x, dim=-1, keepdim=True).hypot_(norm.floor)
-    return unit if norm.weight is None else unit.mul_(norm.weight)
-
-
-def _floor(norm: RMSNorm) -> Tensor:
-    weight = norm.weight
-    return torch.tensor(math.sqrt(norm.eps * weight.numel()), dtype=weight.dtype, device=weight.device)
+def _norm(norm: RMSNorm, weight: Tensor | None) -> Norm:
+    return Norm(weight, math.sqrt(norm.eps * norm.weight.numel()), norm.weight)
 
 
 def _memory_bytes() -> float:

@@ -1,45 +1,8 @@
-/* One row times a matrix, and one query a text against a paged cache: what a step of decoding waits for memory in.
+/* One query a text against a paged cache: every key and value is read once, where it lies, and no copy is made. float32. */
 
-   Both read every weight, key and value once, where it lies and in the order it lies in, and no copy is made. Everything is
-   float32. Vectors are 16 numbers wide, GCC's and Clang's own, which become whatever the processor has.
-*/
+#include "vectors.h"
 
-#include <math.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#ifdef _OPENMP
-extern int omp_get_thread_num(void);
-extern int omp_get_num_threads(void);
-#else
-#define omp_get_thread_num() 0
-#define omp_get_num_threads() 1
-#endif
-
-#define WIDE 16
-#define LANES 4 /* vectors that are added to at once: an addition takes four beats and one is begun every half */
 #define MOST_HEADS 4
-
-typedef float vec __attribute__((vector_size(64), aligned(4)));
-typedef float half __attribute__((vector_size(32)));
-typedef float quarter __attribute__((vector_size(16)));
-typedef int32_t ints __attribute__((vector_size(64)));
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE quarter fold(vec v) {
-    half low, high;
-    quarter a, b;
-    memcpy(&low, &v, 32), memcpy(&high, (char *)&v + 32, 32);
-    low += high;
-    memcpy(&a, &low, 16), memcpy(&b, (char *)&low + 16, 16);
-    return a + b;
-}
-
-INLINE float sum(vec v) {
-    quarter a = fold(v);
-    return (a[0] + a[1]) + (a[2] + a[3]);
-}
 
 /* The sums of four vectors, in fewer steps than one after the other. */
 INLINE quarter four_sums(const vec v[4]) {
@@ -47,58 +10,6 @@ INLINE quarter four_sums(const vec v[4]) {
     quarter ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
     quarter cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
     return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
-}
-
-/* A matrix (out, in) and what is added to its products, or nothing. */
-typedef struct {
-    const float *weight, *bias;
-    int64_t in, out;
-} Matrix;
-
-/* y (out,) = weight x + bias + total, the last two if they are there; rows from `first` up to `last`. */
-static void some_rows(const Matrix *m, const float *x, const float *total, float *y, ptrdiff_t first, ptrdiff_t last) {
-    ptrdiff_t in = m->in;
-    for (ptrdiff_t o = first; o < last; o++) {
-        const float *row = m->weight + o * in;
-        vec sums[LANES] = {{0}};
-        ptrdiff_t i = 0;
-        for (; i + LANES * WIDE <= in; i += LANES * WIDE)
-            for (int lane = 0; lane < LANES; lane++)
-                sums[lane] += *(const vec *)(x + i + lane * WIDE) * *(const vec *)(row + i + lane * WIDE);
-        for (; i + WIDE <= in; i += WIDE) sums[0] += *(const vec *)(x + i) * *(const vec *)(row + i);
-        float all = sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
-        for (; i < in; i++) all += x[i] * row[i];
-        y[o] = all + (m->bias ? m->bias[o] : 0) + (total ? total[o] : 0);
-    }
-}
-
-void one_row(const Matrix *m, const float *x, const float *total, float *y, int threads) {
-    if (threads < 2) {
-        some_rows(m, x, total, y, 0, m->out);
-        return;
-    }
-#pragma omp parallel num_threads(threads)
-    {
-        ptrdiff_t thread = omp_get_thread_num(), all = omp_get_num_threads();
-        some_rows(m, x, total, y, m->out * thread / all, m->out * (thread + 1) / all);
-    }
-}
-
-INLINE vec choose(ints where, vec this, vec that) { return (vec)((where & (ints)this) | (~where & (ints)that)); }
-
-/* e^x for x <= 0: 2^n times a polynomial in what is left, as in Moshier's Cephes. 1.6e-38 for less than -87; NaN for NaN. */
-INLINE vec exponential(vec given) {
-    vec x = choose((ints)(given < -87.0f), (vec){0} - 87.0f, given);
-    vec shifted = x * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: what is added to it has no fraction left */
-    vec n = shifted - 12582912.0f;
-    x = x - n * 0.693359375f + n * 2.12194440e-4f;
-    vec p = x * 1.9875691500e-4f + 1.3981999507e-3f;
-    p = p * x + 8.3334519073e-3f;
-    p = p * x + 4.1665795894e-2f;
-    p = p * x + 1.6666665459e-1f;
-    p = p * x + 5.0000001201e-1f;
-    p = p * x * x + x + 1.0f;
-    return choose((ints)(given == given), (vec)((ints)p + ((ints)shifted << 23)), given);
 }
 
 /* Where a text's keys lie: `count` of them from key `first` on, in pages of P tokens of `step` numbers. */

@@ -1,0 +1,108 @@
+"""The loops in C, built when they are first asked for, by the machine's own compiler and for its own processor, and kept.
+
+It takes a few seconds, once; nothing else depends on it. See `compiled.py` for what the loops are for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from minillm.errors import Unsupported, rule_numbers_remedy
+
+FOLDER = Path(__file__).parent
+# No flag that lets sums be reordered: the exponential depends on their order, and so does a row's being the same in any
+# company. OpenMP's threads are those that torch has loaded, so the library is not linked to a second set of them.
+FLAGS = ("-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """The loops, built if they are not there. Raises Unsupported where there is no compiler, or none that can."""
+    path = _folder() / f"loops-{_fingerprint()}.so"
+    if not path.exists():
+        _build(path)
+    try:
+        found = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise _refusal(str(error)) from None
+    number: type[Any] = ctypes.c_int64
+    pointer: type[Any] = ctypes.c_void_p
+    single: type[Any] = ctypes.c_float
+    found.times_panels.argtypes = [pointer, pointer, number, single, pointer, pointer, number, pointer, ctypes.c_int]
+    found.attend_pages.argtypes = (
+        [pointer] * 6 + [number] * 6 + [single, number, pointer, number, pointer, ctypes.c_int]
+    )
+    found.turn.argtypes = [pointer, number, pointer, pointer] + [number] * 4 + [ctypes.c_int]
+    found.panel_width.argtypes = found.is_threaded.argtypes = []
+    for loop in (found.times_panels, found.attend_pages, found.turn):
+        loop.restype = None
+    return found
+
+
+def sources() -> list[Path]:
+    """The files of C."""
+    return sorted(FOLDER.glob("*.c"))
+
+
+def _folder() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "minillm"
+
+
+def _fingerprint() -> str:
+    """Of all that decides what the compiler makes: the source, the flags, the processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+    except OSError:
+        processor = platform.processor()
+    parts = (
+        *(file.read_text() for file in sorted(FOLDER.glob("*.[ch]"))),
+        *FLAGS,
+        platform.platform(),
+        platform.machine(),
+        processor,
+    )
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _build(path: Path) -> None:
+    """Compile with OpenMP where the compiler has it; written under another name first, so that nobody loads half of it."""
+    compiler = os.environ.get("CC") or next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
+    if compiler is None or platform.system() == "Windows":
+        raise _refusal(f"{platform.system()} without a C compiler")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            files, linked = [str(file) for file in sources()], Path(folder) / "loops.so"
+            for threads in (["-fopenmp"], []):
+                done = _run(folder, compiler, *FLAGS, *threads, "-c", *files)
+                if done.returncode == 0:
+                    break
+            if done.returncode == 0:
+                undefined = ["-undefined", "dynamic_lookup"] if platform.system() == "Darwin" else []
+                made = [str(file) for file in Path(folder).glob("*.o")]
+                done = _run(folder, compiler, "-shared", *undefined, *made, "-o", str(linked), "-lm")
+            if done.returncode:
+                raise _refusal(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{compiler} failed")
+            os.replace(linked, path)
+    except OSError as error:
+        raise _refusal(str(error)) from None
+
+
+def _run(folder: str, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def _refusal(found: str) -> Unsupported:
+    rule = "the compiled loops need a C compiler that builds for this processor"
+    return Unsupported(rule_numbers_remedy(rule, found, "install one, or use weights='auto'"))
