@@ -23,11 +23,10 @@ FLOORS = [("measure",), ("kernels", "attention"), ("cache", "decoding"), ("model
 HEIGHT = {room: height for height, rooms_there in enumerate(FLOORS) for room in rooms_there}
 TORCH_FREE = ["minillm.serving.request", "minillm.measure.cost", "minillm.measure.hardware"]
 TORCH_FREE += ["minillm.serving.outputs", "minillm.serving.sampling_params"]
-TORCH_FREE += [
-    f"minillm.serving.{name}" for name in ("request_times", "instruments", "metrics", "workload", "simulate")
-]
+TORCH_FREE += [f"minillm.serving.{name}" for name in ("metrics", "workload", "simulate", "scheduler")]
+TORCH_FREE += [f"minillm.serving.watching.{name}" for name in ("request_times", "summary", "instruments")]
 TORCH_FREE += ["minillm.measure.step_cost"]
-TORCH_FREE += [f"minillm.serving.{name}" for name in ("scheduler", "scheduler_check", "schedule_policies")]
+TORCH_FREE += [f"minillm.serving.schedule.{name}" for name in ("check", "policies")]
 TORCH_FREE += [f"minillm.cache.{name}" for name in ("block_pool", "block_table", "prefix", "radix")]
 
 

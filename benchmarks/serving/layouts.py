@@ -17,8 +17,8 @@ import minillm as ml
 from minillm.cache import PagedCache
 from minillm.measure import Measurement, compare_calls
 from minillm.model import Decoder
-from minillm.serving.packed_linear import LAYOUTS, runs
-from minillm.serving.plain_decoder import PlainDecoder
+from minillm.serving.compute.packed_linear import LAYOUTS, runs
+from minillm.serving.compute.plain_decoder import PlainDecoder
 from minillm.serving.runner import PagedLoop
 
 OPERATOR = "decode_layouts"

@@ -11,7 +11,7 @@ import torch
 
 from minillm.cache.paged_batch import make_batch
 from minillm.model import Decoder, ModelConfig
-from minillm.serving.decode_graph import DecodeGraphs
+from minillm.serving.compute.decode_graph import DecodeGraphs
 from minillm.serving.engine import LLMEngine
 from minillm.serving.runner import PagedLoop
 from minillm.serving.sampling_params import SamplingParams

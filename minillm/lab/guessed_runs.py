@@ -15,12 +15,12 @@ import torch
 from minillm.lab.shared_prompts import READERS
 from minillm.model.checkpoint import load_model
 from minillm.model.tokenizer import Tokenizer, load_tokenizer
-from minillm.serving.draft_model import DraftModelProposer
-from minillm.serving.drafts import NgramProposer
 from minillm.serving.engine import LLMEngine
-from minillm.serving.proposer import ChoiceOf, Proposer
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
+from minillm.serving.speculation.draft_model import DraftModelProposer
+from minillm.serving.speculation.drafts import NgramProposer
+from minillm.serving.speculation.proposer import ChoiceOf, Proposer
 
 WRITTEN = 40  # tokens behind the prompt's own
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from minillm.measure.step_cost import StepCost, StepWork
-from minillm.serving.scheduler_config import SchedulerConfig
+from minillm.serving.schedule.config import SchedulerConfig
 from minillm.serving.simulate import Simulator
-from minillm.serving.trace import StepTrace
+from minillm.serving.watching.trace import StepTrace
 from minillm.serving.workload import Workload
 
 Seconds = Callable[[int], float]

@@ -16,12 +16,12 @@ import torch
 
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
+from minillm.serving.asking.engine_driver import EngineDriver, Mailbox
+from minillm.serving.asking.opened_model import open_model
+from minillm.serving.asking.prompts import Prompt
 from minillm.serving.engine import LLMEngine
-from minillm.serving.engine_driver import EngineDriver, Mailbox
 from minillm.serving.metrics import EngineMetrics
-from minillm.serving.opened_model import open_model
 from minillm.serving.outputs import RequestOutput, TextChunk
-from minillm.serving.prompts import Prompt
 from minillm.serving.sampling_params import SamplingParams
 
 

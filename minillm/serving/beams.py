@@ -20,7 +20,7 @@ from minillm.cache.paged import PagedCache
 from minillm.decoding.beam import BeamRules, BeamState, Hypothesis, advance, best_continuations
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.model.decoder import Decoder
-from minillm.serving.prompts import read_prompt
+from minillm.serving.asking.prompts import read_prompt
 from minillm.serving.runner import PagedLoop
 
 # Prompts are read in passes of at most so many tokens: what a pass keeps alive grows with them.

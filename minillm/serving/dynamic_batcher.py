@@ -1,7 +1,7 @@
 """Requests come one by one, and a model computes many as cheaply as one: a dynamic batcher lets them wait for each other.
 
 It answers one question, "what now?", with a batch, or with the time at which to ask again. It reads no clock, starts no
-thread and calls no model, so a lesson runs it on a virtual clock and a test runs thousands of days a second; `batcher_threads`
+thread and calls no model, so a lesson runs it on a virtual clock and a test runs thousands of days a second; `batching.threads`
 runs the same class on a real one.
 """
 
@@ -14,7 +14,10 @@ from typing import Any
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
-from minillm.serving.batch_ticket import (
+from minillm.serving.batching.config import DynamicBatcherConfig
+from minillm.serving.batching.level_queues import LevelQueues
+from minillm.serving.batching.send_rule import front_of, how_many_to_send, require_shape
+from minillm.serving.batching.ticket import (
     CANCELLED,
     DONE,
     FAILED,
@@ -27,10 +30,7 @@ from minillm.serving.batch_ticket import (
     Statistics,
     Ticket,
 )
-from minillm.serving.batcher_config import DynamicBatcherConfig
-from minillm.serving.level_queues import LevelQueues
-from minillm.serving.scheduler_config import QueueFull
-from minillm.serving.send_rule import front_of, how_many_to_send, require_shape
+from minillm.serving.outputs import QueueFull
 
 
 class DynamicBatcher:

@@ -17,20 +17,20 @@ from minillm.errors import InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_switch
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
-from minillm.serving.answer import Answer
-from minillm.serving.answers import Answers
-from minillm.serving.drafts import Proposer, as_proposer
-from minillm.serving.engine_options import engine_cache, require_parts, scheduler_config, steady
-from minillm.serving.guesses import Guesses
+from minillm.serving.asking.engine_options import engine_cache, require_parts, scheduler_config, steady
+from minillm.serving.asking.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
+from minillm.serving.compute.worker import Worker
 from minillm.serving.metrics import EngineMetrics
 from minillm.serving.outputs import RequestOutput, TextChunk
-from minillm.serving.prompts import Prompt, ReadPrompt, read_prompt, require_params, require_possible
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
 from minillm.serving.scheduler import Scheduler
-from minillm.serving.trace import StepTrace, trace_shares
-from minillm.serving.worker import Worker
-from minillm.serving.writing import settle, write
+from minillm.serving.speculation.drafts import Proposer, as_proposer
+from minillm.serving.speculation.guesses import Guesses
+from minillm.serving.watching.trace import StepTrace, trace_shares
+from minillm.serving.writing.answer import Answer
+from minillm.serving.writing.answers import Answers
+from minillm.serving.writing.step import settle, write
 
 
 class LLMEngine:

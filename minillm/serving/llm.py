@@ -18,11 +18,11 @@ from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.model.chat import ChatTemplate, Message, as_conversations
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
+from minillm.serving.asking.opened_model import open_model
+from minillm.serving.asking.prompts import Prompt, as_prompts, as_sequence, one_each
 from minillm.serving.beams import beam_search
 from minillm.serving.engine import LLMEngine
-from minillm.serving.opened_model import open_model
 from minillm.serving.outputs import CompletionOutput, RequestOutput, TextChunk
-from minillm.serving.prompts import Prompt, as_prompts, as_sequence, one_each
 from minillm.serving.sampling_params import SamplingParams
 
 

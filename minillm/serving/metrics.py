@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from minillm.errors import unknown_name
 from minillm.measure.numbers import require_whole
-from minillm.serving.instruments import Counter, Gauge, Histogram, Instrument, exposition
-from minillm.serving.request_times import RequestTimes
+from minillm.serving.watching.instruments import Counter, Gauge, Histogram, Instrument, exposition
+from minillm.serving.watching.request_times import RequestTimes
 
 if TYPE_CHECKING:
     from minillm.serving.request import Request
-    from minillm.serving.trace import StepTrace
+    from minillm.serving.watching.trace import StepTrace
 
 
 @dataclass

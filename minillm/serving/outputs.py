@@ -1,4 +1,4 @@
-"""What is answered: finished texts, and pieces of a text that is still being written.
+"""What is answered: finished texts, pieces of a text that is still being written, or that nobody more may wait.
 
 Plain frozen data without torch, so that a trace or a test can hold thousands of them.
 """
@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from minillm.errors import InvalidValue
+
 FinishReason = Literal["stop", "length", "abort", "error"]
+
+
+class QueueFull(InvalidValue):
+    """As many requests wait as may. Nothing was added; try again when some are done."""
 
 
 @dataclass(frozen=True)

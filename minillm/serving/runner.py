@@ -12,8 +12,8 @@ from torch import Tensor
 from minillm.cache.contiguous import ContiguousCache
 from minillm.cache.paged_batch import PagedBatch
 from minillm.model.decoder import Decoder
-from minillm.serving.packed_linear import choose_layout
-from minillm.serving.plain_decoder import Attend, Layer, PlainDecoder, plain_decoder
+from minillm.serving.compute.packed_linear import choose_layout
+from minillm.serving.compute.plain_decoder import Attend, Layer, PlainDecoder, plain_decoder
 
 # Texts of different lengths are attended to one by one when a padded call would read so many bytes of keys more, for each
 # text: about what a call costs. For 32 texts of 17 to 900 tokens the record of the caches has both ways.

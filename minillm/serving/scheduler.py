@@ -21,14 +21,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from minillm.cache.block_pool import BlockPool, OutOfBlocks
 from minillm.cache.prefix import KeptTexts
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unknown_name
-from minillm.serving.outputs import FinishReason
+from minillm.serving.outputs import FinishReason, QueueFull
 from minillm.serving.request import Request
-from minillm.serving.schedule_policies import POLICIES
-from minillm.serving.schedule_step import ScheduleStep
-from minillm.serving.scheduler_config import QueueFull, SchedulerConfig
-from minillm.serving.scheduler_output import SchedulerOutput, Share
-from minillm.serving.text_memory import TextMemory
-from minillm.serving.waiting_line import WaitingLine
+from minillm.serving.schedule.config import SchedulerConfig
+from minillm.serving.schedule.output import SchedulerOutput, Share
+from minillm.serving.schedule.policies import POLICIES
+from minillm.serving.schedule.step import ScheduleStep
+from minillm.serving.schedule.text_memory import TextMemory
+from minillm.serving.schedule.waiting_line import WaitingLine
 
 __all__ = ["QueueFull", "Scheduler", "SchedulerConfig", "SchedulerOutput", "Share"]
 
@@ -168,7 +168,7 @@ class Scheduler:
 
     def check(self, others: Iterable[Sequence[int]] = ()) -> None:
         """Assert all that must hold between calls; `others` are blocks that somebody else holds in the same pool."""
-        from minillm.serving.scheduler_check import check_scheduler
+        from minillm.serving.schedule.check import check_scheduler
 
         check_scheduler(self, others)
 

@@ -15,12 +15,14 @@ from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_number
 from minillm.measure.step_cost import StepCost, StepWork
 from minillm.serving.metrics import EngineMetrics
+from minillm.serving.outputs import QueueFull
 from minillm.serving.request import Request
-from minillm.serving.request_times import RequestTimes, Slo, Summary, summarise
+from minillm.serving.schedule.config import SchedulerConfig
+from minillm.serving.schedule.output import SchedulerOutput
 from minillm.serving.scheduler import Scheduler
-from minillm.serving.scheduler_config import QueueFull, SchedulerConfig
-from minillm.serving.scheduler_output import SchedulerOutput
-from minillm.serving.trace import StepTrace, trace_shares
+from minillm.serving.watching.request_times import RequestTimes
+from minillm.serving.watching.summary import Slo, Summary, summarise
+from minillm.serving.watching.trace import StepTrace, trace_shares
 from minillm.serving.workload import Workload
 
 MADE_UP = (1,)  # the token that every text is given; nothing depends on which it is

@@ -14,8 +14,8 @@ from minillm.lab.widgets.schedule_days import POLICIES, TRACES, known_costs
 from minillm.lab.widgets.schedule_picture import stretches_of, title_of
 from minillm.lab.widgets.shell import Panel
 from minillm.measure.step_cost import PARTS, StepCost, StepFit
-from minillm.serving.request_times import Slo
-from minillm.serving.scheduler_config import SchedulerConfig
+from minillm.serving.schedule.config import SchedulerConfig
+from minillm.serving.watching.summary import Slo
 from minillm.serving.workload import Arrival, Workload
 
 SECONDS = {"a step": 0.01, "a token": 0.001, "a key": 1e-6}

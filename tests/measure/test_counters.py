@@ -12,7 +12,7 @@ from torch import nn
 
 import minillm as ml
 from minillm.measure.counters import charge
-from minillm.serving.packed_linear import LAYOUTS, runs
+from minillm.serving.compute.packed_linear import LAYOUTS, runs
 
 A = torch.arange(12.0).reshape(3, 4)  # 48 bytes
 B = torch.ones(4, 5)  # 80 bytes

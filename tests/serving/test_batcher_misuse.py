@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from minillm.errors import InvalidType
-from minillm.serving.batcher_config import DynamicBatcherConfig
-from minillm.serving.batcher_threads import ThreadedBatcher
+from minillm.serving.batching.config import DynamicBatcherConfig
+from minillm.serving.batching.threads import ThreadedBatcher
 from minillm.serving.dynamic_batcher import DynamicBatcher
 
 ONE = DynamicBatcherConfig(max_batch_size=1)

@@ -12,7 +12,7 @@ from batcher_mutants import house_with
 from batcher_thread_battery import CHECKS, MOMENT
 
 from minillm.serving import DynamicBatcherConfig, QueuePolicy, ThreadedBatcher
-from minillm.serving.scheduler_config import QueueFull
+from minillm.serving.outputs import QueueFull
 
 HOUSE = house_with()
 

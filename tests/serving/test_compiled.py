@@ -17,9 +17,9 @@ from minillm.cache import QuantizedPagedCache
 from minillm.errors import Unsupported
 from minillm.model import Decoder
 from minillm.model.initial import initialise
-from minillm.serving import compiled, loops
-from minillm.serving.packed_linear import LAYOUTS, Norm, Plain, runs, uses_all_threads
-from minillm.serving.plain_decoder import PlainDecoder
+from minillm.serving.compute import compiled, loops
+from minillm.serving.compute.packed_linear import LAYOUTS, Norm, Plain, runs, uses_all_threads
+from minillm.serving.compute.plain_decoder import PlainDecoder
 from minillm.serving.runner import PagedLoop
 
 built = pytest.mark.skipif(not runs("compiled"), reason="no C compiler here")

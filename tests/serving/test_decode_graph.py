@@ -13,8 +13,8 @@ from static_batches import TorchBatch, as_it_is
 from minillm.cache.paged_batch import PagedBatch
 from minillm.errors import InvalidType, Unsupported
 from minillm.kernels.runtime import mode
-from minillm.serving import decode_graph
-from minillm.serving.decode_graph import CudaRecorder, DecodeGraphs, StaticBatch
+from minillm.serving.compute import decode_graph
+from minillm.serving.compute.decode_graph import CudaRecorder, DecodeGraphs, StaticBatch
 from minillm.serving.engine import LLMEngine
 from minillm.serving.runner import PagedLoop
 from minillm.serving.sampling_params import SamplingParams

@@ -7,10 +7,10 @@ from drafts_battery import CHECKS
 from speculative_mutants import broken_module, complaint, describe, names
 
 import minillm as ml
-from minillm.serving import draft_model, drafts, proposer
+from minillm.serving.speculation import draft_model, drafts, proposer
 
 # Lowest first: a wrong line in one is seen by those that import it.
-FILES = tuple(f"minillm/serving/{name}.py" for name in ("proposer", "draft_model", "drafts"))
+FILES = tuple(f"minillm/serving/speculation/{name}.py" for name in ("proposer", "draft_model", "drafts"))
 HOUSE = SimpleNamespace(**vars(proposer) | vars(draft_model) | vars(drafts))
 
 

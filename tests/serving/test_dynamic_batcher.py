@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from minillm.errors import InvalidType, InvalidValue
 from minillm.serving import DynamicBatcher, DynamicBatcherConfig, QueuePolicy, ThreadedBatcher
-from minillm.serving.send_rule import how_many_to_send
+from minillm.serving.batching.send_rule import how_many_to_send
 
 HOUSE = house_with()
 
@@ -287,5 +287,5 @@ def test_it_needs_no_torch():
 def test_the_door_leads_to_it():
     assert {DynamicBatcher.__module__, ThreadedBatcher.__module__} == {
         "minillm.serving.dynamic_batcher",
-        "minillm.serving.batcher_threads",
+        "minillm.serving.batching.threads",
     }

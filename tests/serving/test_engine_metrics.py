@@ -7,8 +7,8 @@ import pytest
 
 from minillm.model import load_model, load_tokenizer
 from minillm.serving.engine import LLMEngine
-from minillm.serving.instruments import Counter
 from minillm.serving.sampling_params import SamplingParams
+from minillm.serving.watching.instruments import Counter
 
 SAMPLE = re.compile(r'minillm:[a-z0-9_]+(\{[a-z_]+="[^"]*"\})? (\d+|\d+\.\d+(e-?\d+)?|\+Inf)')
 

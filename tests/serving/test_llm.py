@@ -194,7 +194,7 @@ def test_the_cache_is_as_large_as_the_texts_that_may_run_or_a_gibibyte(folder):
 
 
 def test_one_text_of_full_length_always_fits_the_cache(folder, monkeypatch):
-    monkeypatch.setattr("minillm.serving.engine_options.MOST_CACHE", 1)
+    monkeypatch.setattr("minillm.serving.asking.engine_options.MOST_CACHE", 1)
     assert ml.LLM(folder).engine.cache.pool.num_blocks == 64 / 16
 
 

@@ -8,7 +8,7 @@ from metrics_battery import CHECKS, request, step
 from metrics_mutants import NAMES, complaint, describe, house_with
 
 from minillm.errors import InvalidValue
-from minillm.serving.instruments import Histogram, exposition
+from minillm.serving.watching.instruments import Histogram, exposition
 
 
 @pytest.mark.parametrize("name", CHECKS)

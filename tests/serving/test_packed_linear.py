@@ -11,10 +11,10 @@ from cached_texts import FAMILIES, decoder, relative, text
 import minillm as ml
 from minillm.errors import InvalidValue, Unsupported
 from minillm.model import Decoder
-from minillm.serving import huge_pages, packed_linear, plain_decoder
+from minillm.serving.compute import huge_pages, packed_linear, plain_decoder
+from minillm.serving.compute.packed_linear import CACHED_BYTES, COPIED, LAYOUTS, choose_layout, runs
+from minillm.serving.compute.plain_decoder import PlainDecoder
 from minillm.serving.engine import LLMEngine
-from minillm.serving.packed_linear import CACHED_BYTES, COPIED, LAYOUTS, choose_layout, runs
-from minillm.serving.plain_decoder import PlainDecoder
 from minillm.serving.runner import DecodeLoop, PagedLoop
 
 CPU = torch.device("cpu")

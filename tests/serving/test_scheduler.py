@@ -101,8 +101,8 @@ def test_a_step_costs_the_same_however_many_wait(policy, free_seats):
 
 
 def test_scheduling_needs_no_torch():
-    names = "request", "scheduler", "scheduler_check", "schedule_policies", "text_memory", "waiting_line"
-    code = "; ".join(f"import minillm.serving.{name}" for name in names)
+    parts = (f"schedule.{part}" for part in ("check", "policies", "text_memory", "waiting_line"))
+    code = "; ".join(f"import minillm.serving.{name}" for name in ("request", "scheduler", *parts))
     code += "; import sys; print([name for name in ('torch', 'numpy') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -9,10 +9,10 @@ import pytest
 from drafts_battery import MODEL, V, greedy
 
 from minillm.errors import InvalidValue
-from minillm.serving.draft_model import DraftModelProposer
-from minillm.serving.drafts import NgramProposer
 from minillm.serving.engine import LLMEngine
 from minillm.serving.sampling_params import SamplingParams
+from minillm.serving.speculation.draft_model import DraftModelProposer
+from minillm.serving.speculation.drafts import NgramProposer
 
 
 class Told:
@@ -136,9 +136,9 @@ def test_drafts_of_a_kept_text_are_not_found_by_another():
 
 
 FAULTS = {
-    "every draft is kept": ("minillm.serving.worker.accept_same_noise", lambda drafts, chosen: list(chosen)),
+    "every draft is kept": ("minillm.serving.compute.worker.accept_same_noise", lambda drafts, chosen: list(chosen)),
     "kept behind one that is not": (
-        "minillm.serving.worker.accept_same_noise",
+        "minillm.serving.compute.worker.accept_same_noise",
         lambda drafts, chosen: list(chosen[: sum(a == b for a, b in zip(drafts, chosen, strict=False)) + 1]),
     ),
     "rejected drafts stay in the cache": ("minillm.cache.block_table.BlockTable.truncate", lambda table, length: None),

@@ -17,7 +17,8 @@ from minillm.errors import InvalidType, InvalidValue
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "dynamic_batcher"
-MODULES = ("batcher_config", "batch_ticket", "level_queues", "send_rule", "dynamic_batcher", "batcher_threads")
+MODULES = ("batching.config", "batching.ticket", "batching.level_queues", "batching.send_rule", "dynamic_batcher",
+           "batching.threads")  # fmt: skip
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 CHECKS = batcher_battery.CHECKS | batcher_thread_battery.CHECKS
 
@@ -35,7 +36,7 @@ def house_with(mutant=None):
     loaded = {}
     with patch.dict(sys.modules):
         for stem in MODULES:
-            path = ROOT / "minillm" / "serving" / f"{stem}.py"
+            path = ROOT / "minillm" / "serving" / f"{stem.replace('.', '/')}.py"
             text = path.read_text(encoding="utf-8")
             if mutant and path == ROOT / mutant.FILE:
                 found = text.count(mutant.OLD)

@@ -10,8 +10,8 @@ from cached_texts import decoder
 from engine_days import BASE, OTHER, Ask, Day, choke, expected, judge, live, make_day, oracle, tokenizer
 
 from minillm.errors import InvalidType, InvalidValue
+from minillm.serving.outputs import QueueFull
 from minillm.serving.sampling_params import SamplingParams
-from minillm.serving.scheduler import QueueFull
 
 FAMILY = "llama"
 GREEDY = SamplingParams(temperature=0, max_tokens=8)

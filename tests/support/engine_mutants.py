@@ -16,8 +16,9 @@ import face_battery
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "engine"
 # In the order in which they import one another.
-MODULES = ("trace", "text_stream", "prompts", "answer", "answers", "engine_options", "worker", "writing", "guesses")
-MODULES += ("engine", "llm", "engine_driver", "async_engine")
+MODULES = ("watching.trace", "writing.text_stream", "asking.prompts", "writing.answer", "writing.answers",
+           "asking.engine_options", "compute.worker", "writing.step", "speculation.guesses", "engine", "llm",
+           "asking.engine_driver", "async_engine")  # fmt: skip
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 CHECKS = engine_battery.CHECKS | face_battery.CHECKS
 
@@ -35,7 +36,7 @@ def house_with(mutant=None):
     shown = {}
     with patch.dict(sys.modules):
         for stem in MODULES:
-            path = ROOT / "minillm" / "serving" / f"{stem}.py"
+            path = ROOT / "minillm" / "serving" / f"{stem.replace('.', '/')}.py"
             text = path.read_text(encoding="utf-8")
             if mutant is not None and path == ROOT / mutant.FILE:
                 found = text.count(mutant.OLD)

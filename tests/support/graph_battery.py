@@ -1,6 +1,6 @@
 """What padded decode steps are held to, as named checks that take a house; and houses with one wrong line each.
 
-A house is the names of `minillm.serving.decode_graph`, its text as it is or with a piece replaced.
+A house is the names of `minillm.serving.compute.decode_graph`, its text as it is or with a piece replaced.
 """
 
 import importlib.util
@@ -40,13 +40,13 @@ def describe(name):
 
 def house_with(mutant=None):
     """-> the names of the module, one piece of its text replaced."""
-    path = ROOT / "minillm" / "serving" / "decode_graph.py"
+    path = ROOT / "minillm" / "serving" / "compute" / "decode_graph.py"
     source = path.read_text(encoding="utf-8")
     if mutant is not None:
         found = source.count(mutant.OLD)
         assert path == ROOT / mutant.FILE and found == 1, f"the text to replace stands {found} times in {mutant.FILE}"
         source = source.replace(mutant.OLD, mutant.NEW)
-    module = ModuleType("minillm.serving.decode_graph")
+    module = ModuleType("minillm.serving.compute.decode_graph")
     exec(compile(source, f"broken {path.name}", "exec"), module.__dict__)
     return SimpleNamespace(**{name: value for name, value in vars(module).items() if not name.startswith("_")})
 

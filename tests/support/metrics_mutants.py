@@ -1,4 +1,4 @@
-"""Break the metrics on purpose: one piece of one file's text replaced, and the three modules loaded anew around it.
+"""Break the metrics on purpose: one piece of one file's text replaced, and the modules loaded anew around it.
 
 A mutant says which file it breaks, the text it looks for, what it puts there, and which promises of the battery must then be
 seen to be broken. The text must stand in the file exactly once, so a mutant never goes stale unseen.
@@ -14,7 +14,8 @@ from metrics_battery import CHECKS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "metrics"
-MODULES = ("request_times", "instruments", "metrics")  # in the order in which they import one another
+# In the order in which they import one another.
+MODULES = ("watching.request_times", "watching.summary", "watching.instruments", "metrics")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 
@@ -27,11 +28,11 @@ def describe(name):
 
 
 def house_with(mutant=None):
-    """-> the public names of the three modules, the mutant's file among theirs broken."""
+    """-> the public names of the modules, the mutant's file among theirs broken."""
     shown = {}
     with patch.dict(sys.modules):
         for stem in MODULES:
-            path = ROOT / "minillm" / "serving" / f"{stem}.py"
+            path = ROOT / "minillm" / "serving" / f"{stem.replace('.', '/')}.py"
             text = path.read_text(encoding="utf-8")
             if mutant is not None and path == ROOT / mutant.FILE:
                 found = text.count(mutant.OLD)

@@ -15,9 +15,9 @@ from schedule_world import OURS
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "scheduler"
-MODULES = ("cache.block_pool", "cache.block_table", "cache.prefix", "serving.request", "serving.scheduler_config",
-           "serving.scheduler_output", "serving.waiting_line", "serving.text_memory", "serving.schedule_step",
-           "serving.schedule_policies", "serving.scheduler_check", "serving.scheduler")  # fmt: skip
+MODULES = ("cache.block_pool", "cache.block_table", "cache.prefix", "serving.request", "serving.schedule.config",
+           "serving.schedule.output", "serving.schedule.waiting_line", "serving.schedule.text_memory", "serving.schedule.step",
+           "serving.schedule.policies", "serving.schedule.check", "serving.scheduler")  # fmt: skip
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))
 
 

@@ -8,8 +8,8 @@ import math
 from random import Random
 
 from minillm.errors import InvalidType, InvalidValue
-from minillm.serving.request_times import Slo
-from minillm.serving.scheduler_config import SchedulerConfig
+from minillm.serving.schedule.config import SchedulerConfig
+from minillm.serving.watching.summary import Slo
 
 CHECKS = {}
 

@@ -17,7 +17,7 @@ FOLDER = ROOT / "tests" / "wrong_answers" / "serving" / "simulator"
 MODULES = (
     "measure.step_cost",
     "serving.workload",
-    "serving.trace",
+    "serving.watching.trace",
     "serving.simulate",
 )  # in the order in which they import one another
 NAMES = sorted(path.stem for path in FOLDER.glob("*.py"))

@@ -3,7 +3,7 @@
 import torch
 
 from minillm.attention.naive_paged import naive_paged_attention
-from minillm.serving.decode_graph import DecodeGraphs, StaticBatch, graph_sizes
+from minillm.serving.compute.decode_graph import DecodeGraphs, StaticBatch, graph_sizes
 
 
 def torch_batch(base):

@@ -98,7 +98,7 @@ def _gpu() -> str:
 
 
 def _compiler() -> str:
-    from minillm.serving.packed_linear import runs, uses_all_threads
+    from minillm.serving.compute.packed_linear import runs, uses_all_threads
 
     if not runs("compiled"):
         return "none that builds the engine's loops, so it computes by torch alone"

@@ -229,6 +229,6 @@ CLINIC = Exercise(
         "    samples = text.computed + count == text.known\n"
         "    computed += count;  known += 1 only if samples;  leave when the answer is written",
     ),
-    solution="minillm/serving/schedule_step.py: ScheduleStep, and notebooks/solutions/lesson_14.py: Mended",
+    solution="minillm/serving/schedule/step.py: ScheduleStep, and notebooks/solutions/lesson_14.py: Mended",
     time_limit_s=15.0,
 )  # fmt: skip

@@ -87,6 +87,6 @@ TIMES = Exercise(
         "n tokens have n - 1 gaps between them, and the gaps add up to last - first.",
         "TTFT = token_times[0] - arrival\nTPOT = (token_times[-1] - token_times[0]) / (n - 1)\nlongest = the largest of b - a over neighbours a, b",
     ),
-    solution="minillm/serving/request_times.py: RequestTimes, and notebooks/solutions/lesson_14.py: felt",
+    solution="minillm/serving/watching/request_times.py: RequestTimes, and notebooks/solutions/lesson_14.py: felt",
     time_limit_s=5.0,
 )  # fmt: skip

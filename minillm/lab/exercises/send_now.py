@@ -84,5 +84,5 @@ WHEN = Exercise(
         "Nobody beyond the first most can leave: let n = min(len(waited), most), and never return more.",
         "n = min(len(waited), most)\nif n and waited[0] >= delay: return n\nreturn the largest of preferred that is at most n, or 0",
     ),
-    solution="minillm/serving/send_rule.py: how_many_to_send, and notebooks/solutions/lesson_12.py: how_many",
+    solution="minillm/serving/batching/send_rule.py: how_many_to_send, and notebooks/solutions/lesson_12.py: how_many",
 )  # fmt: skip

@@ -17,8 +17,8 @@ from minillm.lab.checks.exercise import Exercise
 from minillm.lab.checks.result import Finding
 from minillm.lab.paced_day import PacedDay, Seconds
 from minillm.measure.step_cost import PARTS, StepCost
-from minillm.serving.request_times import Slo
 from minillm.serving.simulate import Simulation
+from minillm.serving.watching.summary import Slo
 from minillm.serving.workload import Arrival, Workload
 
 QUESTIONS = 24  # to one step: halving 1 … 4,096 takes twelve

@@ -162,6 +162,6 @@ CLINIC = Exercise(
         "held += piece\nif a stop string is in held: show held up to where the first begins, stopped = True, held = \"\"\n"
         "keep = the largest n below len(stop) with held.endswith(stop[:n])\nshow held[:-keep], hold the rest; finish shows what is held",
     ),
-    solution="minillm/serving/text_stream.py: TextStream, and notebooks/solutions/lesson_15.py: Mended",
+    solution="minillm/serving/writing/text_stream.py: TextStream, and notebooks/solutions/lesson_15.py: Mended",
     time_limit_s=10.0,
 )  # fmt: skip

@@ -13,7 +13,7 @@ from minillm.lab import figures
 from minillm.lab.widgets.base import Choice, Explorer, Slider, State, Steps, Still, show
 from minillm.lab.widgets.schedule_days import fit_named, known_costs
 from minillm.measure.step_cost import StepFit
-from minillm.serving.scheduler_config import SchedulerConfig
+from minillm.serving.schedule.config import SchedulerConfig
 from minillm.serving.simulate import Simulation, simulate
 from minillm.serving.workload import long_prompt_intruder
 

@@ -26,8 +26,8 @@ from minillm.lab.widgets.schedule_days import (
 )
 from minillm.lab.widgets.schedule_picture import draw_schedules
 from minillm.measure.step_cost import StepFit
-from minillm.serving.request_times import Slo
-from minillm.serving.scheduler_config import SchedulerConfig
+from minillm.serving.schedule.config import SchedulerConfig
+from minillm.serving.watching.summary import Slo
 from minillm.serving.workload import Workload
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from functools import cached_property, lru_cache
 from minillm.errors import FileProblem, InvalidType, rule_numbers_remedy, unknown_name
 from minillm.lab.formatting import text_table
 from minillm.measure.step_cost import StepFit, recorded_step_costs
-from minillm.serving.request_times import Slo, Summary
-from minillm.serving.scheduler_config import CHOICES, SchedulerConfig
+from minillm.serving.schedule.config import CHOICES, SchedulerConfig
 from minillm.serving.simulate import Simulation, simulate
+from minillm.serving.watching.summary import Slo, Summary
 from minillm.serving.workload import Workload, bursty, long_prompt_intruder, poisson, shared_prefix
 
 POLICIES = CHOICES["policy"]

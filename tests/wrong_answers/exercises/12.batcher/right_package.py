@@ -1,7 +1,7 @@
 """The package's batcher, with other names."""
 
 from minillm.serving import DynamicBatcher, DynamicBatcherConfig, QueuePolicy
-from minillm.serving.batch_ticket import Batch
+from minillm.serving.batching.ticket import Batch
 
 
 class answer:

@@ -1,7 +1,7 @@
 """The package's batcher behind a bell."""
 
 from minillm.serving import DynamicBatcher, DynamicBatcherConfig
-from minillm.serving.batch_ticket import Batch
+from minillm.serving.batching.ticket import Batch
 
 
 class answer:

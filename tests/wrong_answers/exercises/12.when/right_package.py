@@ -1,6 +1,6 @@
 """The package's own rule."""
 
-from minillm.serving.send_rule import how_many_to_send
+from minillm.serving.batching.send_rule import how_many_to_send
 
 
 def answer(waited, most, preferred, delay):

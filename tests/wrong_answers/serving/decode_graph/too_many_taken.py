@@ -1,6 +1,6 @@
 """More texts are taken than there are rows."""
 
-FILE = "minillm/serving/decode_graph.py"
+FILE = "minillm/serving/compute/decode_graph.py"
 OLD = "len(batch.counts) <= self.sizes[-1]"
 NEW = "len(batch.counts) <= self.sizes[-1] + 1"
 CAUGHT_BY = ("what_is_taken",)

@@ -1,6 +1,6 @@
 """NaN scores stop the engine."""
 
-FILE = "minillm/serving/draft_model.py"
+FILE = "minillm/serving/speculation/draft_model.py"
 OLD = "guesses(logits.nan_to_num(), "
 NEW = "guesses(logits, "
 CAUGHT_BY = ("broken_scores_are_no_error",)

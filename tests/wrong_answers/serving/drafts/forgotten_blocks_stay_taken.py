@@ -1,6 +1,6 @@
 """A text that has ended keeps its blocks."""
 
-FILE = "minillm/serving/draft_model.py"
+FILE = "minillm/serving/speculation/draft_model.py"
 OLD = "        if reader is not None:\n            reader.table.free()\n\n    def _room"
 NEW = "        if reader is not None:\n            pass\n\n    def _room"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """Every step enters the whole text once more."""
 
-FILE = "minillm/serving/drafts.py"
+FILE = "minillm/serving/speculation/drafts.py"
 OLD = "index.extend(request.token_ids[len(index.token_ids) :])"
 NEW = "index.extend(request.token_ids)"
 CAUGHT_BY = ("look_up_follows_every_text",)

@@ -1,6 +1,6 @@
 """Those whose time ran out are served before those in time."""
 
-FILE = "minillm/serving/level_queues.py"
+FILE = "minillm/serving/batching/level_queues.py"
 OLD = "return self.in_time, self.late"
 NEW = "return self.late, self.in_time"
 CAUGHT_BY = ["the_delayed_come_after_all_that_are_in_time"]

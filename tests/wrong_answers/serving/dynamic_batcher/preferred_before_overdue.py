@@ -1,6 +1,6 @@
 """A preferred size goes alone though the oldest is overdue."""
 
-FILE = "minillm/serving/send_rule.py"
+FILE = "minillm/serving/batching/send_rule.py"
 OLD = "if best and not overdue:"
 NEW = "if best:"
 CAUGHT_BY = ["the_overdue_take_everybody_along"]

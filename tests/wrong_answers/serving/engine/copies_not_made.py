@@ -1,6 +1,6 @@
 """A shared block is written to where it was to be copied, and the copy holds nothing."""
 
-FILE = "minillm/serving/worker.py"
+FILE = "minillm/serving/compute/worker.py"
 OLD = "if output.copies:"
 NEW = "if False:"
 CAUGHT_BY = (

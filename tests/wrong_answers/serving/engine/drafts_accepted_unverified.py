@@ -1,6 +1,6 @@
 """Guesses are believed."""
 
-FILE = "minillm/serving/worker.py"
+FILE = "minillm/serving/compute/worker.py"
 OLD = "kept = accept_same_noise(ids, tokens[row : row + len(ids) + 1]) if ids"
 NEW = "kept = [*ids, tokens[row + len(ids)]] if ids"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """One text that fails ends everyone."""
 
-FILE = "minillm/serving/worker.py"
+FILE = "minillm/serving/compute/worker.py"
 OLD = "            return self._one_by_one(output.shares, texts)"
 NEW = "            return Outcome({}, {s.request.request_id: RuntimeError('x') for s in output.shares})"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """Each of n texts computes the prompt for itself."""
 
-FILE = "minillm/serving/answer.py"
+FILE = "minillm/serving/writing/answer.py"
 OLD = "parent = parent or request"
 NEW = "parent = None"
 CAUGHT_BY = ("samples_share_the_prompt",)

@@ -1,6 +1,6 @@
 """Stop strings end a text before min_tokens."""
 
-FILE = "minillm/serving/text_stream.py"
+FILE = "minillm/serving/writing/text_stream.py"
 OLD = "        if self._free_tokens:\n"
 NEW = "        if False:\n"
 CAUGHT_BY = (

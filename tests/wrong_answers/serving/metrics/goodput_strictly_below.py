@@ -1,6 +1,6 @@
 """A bound that is met exactly is missed."""
 
-FILE = "minillm/serving/request_times.py"
+FILE = "minillm/serving/watching/summary.py"
 OLD = "took <= bound"
 NEW = "took < bound"
 CAUGHT_BY = ("goodput_counts_whole_requests_that_met_everything",)

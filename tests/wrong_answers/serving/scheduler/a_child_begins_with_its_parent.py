@@ -1,6 +1,6 @@
 """A child does not wait for its parent's prompt, and shares nothing."""
 
-FILE = "minillm/serving/waiting_line.py"
+FILE = "minillm/serving/schedule/waiting_line.py"
 OLD = "if parent is None or not self.parks or parent.is_finished:"
 NEW = "if True:"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A child shares its parent's whole prompt, and there is no token left to say what follows."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = "parent, shared = request.parent, request.num_prompt_tokens - 1"
 NEW = "parent, shared = request.parent, request.num_prompt_tokens"
 CAUGHT_BY = (

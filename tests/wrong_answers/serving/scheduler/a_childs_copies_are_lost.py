@@ -1,6 +1,6 @@
 """The half-full block that a child shares is not copied before it is written."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
         self.copies += request.table.append(count)
 """

@@ -1,6 +1,6 @@
 """What an aborted or failed request was to compute can be found."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = """\
         if request.table is not None:
             request.table.free()

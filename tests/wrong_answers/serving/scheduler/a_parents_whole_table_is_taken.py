@@ -1,6 +1,6 @@
 """A child takes all blocks of its parent, those behind the prompt too."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = "held.block_ids[: -(-shared // size)]"
 NEW = "list(held.block_ids)"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A text is let into a static batch that runs already."""
 
-FILE = "minillm/serving/schedule_policies.py"
+FILE = "minillm/serving/schedule/policies.py"
 OLD = """\
         step.serve(step.running)
     else:

@@ -1,6 +1,6 @@
 """Who left the line is let in when its turn comes."""
 
-FILE = "minillm/serving/waiting_line.py"
+FILE = "minillm/serving/schedule/waiting_line.py"
 OLD = """\
             if request.is_finished:
                 self._num_stale -= 1

@@ -1,6 +1,6 @@
 """A prompt that may not be cut is cut to what is left of the step."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "if count < known <= self.config.max_num_batched_tokens and not self.config.cuts_prompts:"
 NEW = "if False:"
 CAUGHT_BY = (

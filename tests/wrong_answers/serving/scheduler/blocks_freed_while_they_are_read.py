@@ -1,6 +1,6 @@
 """The newest text gives its blocks back and goes on running on them."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
         self.running.remove(request)
         request.status, request.num_computed_tokens, request.draft_token_ids = "waiting", 0, []

@@ -1,6 +1,6 @@
 """Guesses take more tokens than the step has left."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "min(len(request.draft_token_ids), most, left)"
 NEW = "min(len(request.draft_token_ids), left)"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A prompt takes more tokens than the step has left."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "return min(known, most)"
 NEW = "return known"
 CAUGHT_BY = (

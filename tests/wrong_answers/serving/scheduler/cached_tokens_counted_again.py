@@ -1,6 +1,6 @@
 """Its own blocks, found when it comes back, count as if another had computed them."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
         if not request.num_preemptions:
             request.num_cached"""

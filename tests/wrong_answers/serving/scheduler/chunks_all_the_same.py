@@ -1,6 +1,6 @@
 """Prompts are cut though that was switched off."""
 
-FILE = "minillm/serving/scheduler_config.py"
+FILE = "minillm/serving/schedule/config.py"
 OLD = "return self.enable_chunked_prefill and self.policy in"
 NEW = "return self.policy in"
 CAUGHT_BY = (

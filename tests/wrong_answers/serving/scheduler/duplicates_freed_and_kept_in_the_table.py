@@ -1,6 +1,6 @@
 """A block whose text is known already is given back, and stays in the table."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = """\
         self.prefix.insert_growing(text, request.table.block_ids, request.num_computed_tokens)
 """

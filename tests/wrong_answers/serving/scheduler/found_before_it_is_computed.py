@@ -1,6 +1,6 @@
 """A block can be found as soon as it is scheduled."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
         self.tokens_left -= count + drafts
 """

@@ -1,6 +1,6 @@
 """Blocks that were found are used without a reference: whoever computed them takes them along."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = "pool.fork(beginning.block_ids)"
 NEW = "list(beginning.block_ids)"
 CAUGHT_BY = (

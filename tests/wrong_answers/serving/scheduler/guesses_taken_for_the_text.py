@@ -1,6 +1,6 @@
 """A share that ends with a guess is not said to reach the end of what is known."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "samples = start + count == len(request.token_ids)"
 NEW = "samples = start + count + drafts == len(request.token_ids)"
 CAUGHT_BY = (

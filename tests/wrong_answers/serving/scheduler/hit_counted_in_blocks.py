@@ -1,6 +1,6 @@
 """What was found is counted in blocks where tokens are meant."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = "return Beginning(len(hit) * size, hit)"
 NEW = "return Beginning(len(hit), hit)"
 CAUGHT_BY = (

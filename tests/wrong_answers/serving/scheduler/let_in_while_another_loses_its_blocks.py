@@ -1,6 +1,6 @@
 """Waiting texts take the blocks that a running one has just lost."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "while self.tokens_left > 0 and not self._blocks_lack and"
 NEW = "while self.tokens_left > 0 and"
 CAUGHT_BY = (

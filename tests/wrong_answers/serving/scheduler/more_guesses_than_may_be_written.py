@@ -1,6 +1,6 @@
 """More guesses are verified than tokens may still be written."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "min(len(request.draft_token_ids), most, left)"
 NEW = "min(len(request.draft_token_ids), most)"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """After a preemption the blocks that are computed again are thought to be known already."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = """\
             self._texts[request.request_id].num_kept = 0
 """

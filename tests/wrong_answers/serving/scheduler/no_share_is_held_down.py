@@ -1,6 +1,6 @@
 """One prompt may take the whole step, whatever was said."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
             known = min(known, threshold)
 """

@@ -1,6 +1,6 @@
 """The first takes what it can use, and nothing is left for those who run behind it."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "max(1, self.tokens_left - behind)"
 NEW = "self.tokens_left"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """When blocks run out, the pool's error goes through everybody."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "while table.blocks_needed(count) > self.pool.num_free:"
 NEW = "while False:"
 CAUGHT_BY = (

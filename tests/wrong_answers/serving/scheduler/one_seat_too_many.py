@@ -1,6 +1,6 @@
 """One text more runs than may."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "len(self.running) < self.config.num_seats"
 NEW = "len(self.running) <= self.config.num_seats"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A text that lost its blocks thinks that it is computed still."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = 'request.status, request.num_computed_tokens, request.draft_token_ids = "waiting", 0, []'
 NEW = 'request.status, request.draft_token_ids = "waiting", []'
 CAUGHT_BY = (

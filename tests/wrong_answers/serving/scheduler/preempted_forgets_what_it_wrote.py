@@ -1,6 +1,6 @@
 """A text that lost its blocks begins again with its prompt."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
         request.num_preemptions += 1
 """

@@ -1,6 +1,6 @@
 """A text that lost its blocks waits behind everybody who came since."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = """\
         self.waiting.push(request)
         self.preempted"""

@@ -1,6 +1,6 @@
 """Who is urgent waits like everybody."""
 
-FILE = "minillm/serving/waiting_line.py"
+FILE = "minillm/serving/schedule/waiting_line.py"
 OLD = "(request.priority if self.by_priority else 0)"
 NEW = "0"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A step of prompts takes the decodes along."""
 
-FILE = "minillm/serving/schedule_policies.py"
+FILE = "minillm/serving/schedule/policies.py"
 OLD = """\
     if not step.shares:
         step.serve(step.running)

@@ -1,6 +1,6 @@
 """Waiting prompts are let in before those who run are served."""
 
-FILE = "minillm/serving/schedule_policies.py"
+FILE = "minillm/serving/schedule/policies.py"
 OLD = """\
     step.serve(step.running)
     step.admit()

@@ -1,6 +1,6 @@
 """What those who run will need is forgotten."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "needed = sum(self.memory.most_blocks(other) for other in self.running)"
 NEW = "needed = 0"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """Kept blocks that are found again are counted as free ones, too."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = "if table.blocks_needed(num_tokens - length) > pool.num_free - owed:"
 NEW = "if False:"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A text that comes back goes behind those who came later."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "insort(self.running, request, key=self.waiting.key)"
 NEW = "self.running.append(request)"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """One user's texts are found by another."""
 
-FILE = "minillm/serving/text_memory.py"
+FILE = "minillm/serving/schedule/text_memory.py"
 OLD = "salt=request.salt)"
 NEW = "salt=None)"
 CAUGHT_BY = (

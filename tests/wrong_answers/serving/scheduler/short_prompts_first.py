@@ -1,6 +1,6 @@
 """The line is sorted by length: a long prompt is overtaken for ever."""
 
-FILE = "minillm/serving/waiting_line.py"
+FILE = "minillm/serving/schedule/waiting_line.py"
 OLD = "heappush(self._heap, (*self.key(request), request))"
 NEW = "heappush(self._heap, (request.num_tokens, *self.key(request), request))"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """A prompt is let in when its first part fits."""
 
-FILE = "minillm/serving/schedule_policies.py"
+FILE = "minillm/serving/schedule/policies.py"
 OLD = "step.admit(whole=True)"
 NEW = "step.admit()"
 CAUGHT_BY = (

@@ -1,6 +1,6 @@
 """Prompts fill the step before decodes are served."""
 
-FILE = "minillm/serving/schedule_policies.py"
+FILE = "minillm/serving/schedule/policies.py"
 OLD = """\
     step.serve(request for request in step.running if not request.is_prefilling)
     step.serve(request for request in step.running if request.is_prefilling)

@@ -1,6 +1,6 @@
 """When blocks run out, the first that runs loses its own."""
 
-FILE = "minillm/serving/schedule_step.py"
+FILE = "minillm/serving/schedule/step.py"
 OLD = "for r in reversed(self.running) if"
 NEW = "for r in self.running if"
 CAUGHT_BY = (

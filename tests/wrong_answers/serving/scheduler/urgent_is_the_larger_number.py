@@ -1,6 +1,6 @@
 """Higher numbers go first."""
 
-FILE = "minillm/serving/waiting_line.py"
+FILE = "minillm/serving/schedule/waiting_line.py"
 OLD = "(request.priority if self.by_priority else 0)"
 NEW = "(-request.priority if self.by_priority else 0)"
 CAUGHT_BY = (

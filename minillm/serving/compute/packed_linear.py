@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from minillm.errors import Unsupported, rule_numbers_remedy, unknown_name
-from minillm.serving.huge_pages import hold_in_huge_pages
+from minillm.serving.compute.huge_pages import hold_in_huge_pages
 
 # Weights of a model up to so many bytes stay in a processor's last cache from token to token.
 CACHED_BYTES = 2**25
@@ -142,7 +142,7 @@ class PackedFloat16(Linear):
 
 
 def _panels(weight: Tensor, bias: Tensor | None, gated: bool = False) -> Linear:
-    from minillm.serving.compiled import Panels
+    from minillm.serving.compute.compiled import Panels
 
     return Panels(weight, bias, gated)
 
@@ -188,7 +188,7 @@ def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torc
     if name == "plain" or (name == "transposed" and dtype in (torch.float32, torch.float64)):
         return name
     if fits and name == "compiled":
-        from minillm.serving.loops import library
+        from minillm.serving.compute.loops import library
 
         library()  # says by itself why there is none
     if not fits or not runs(name):
@@ -214,6 +214,6 @@ def uses_all_threads(name: str) -> bool:
     """Whether the layout, which `runs`, is read by as many threads as torch has. Not every C compiler knows OpenMP."""
     if name != "compiled" or torch.get_num_threads() == 1:
         return True
-    from minillm.serving.loops import library
+    from minillm.serving.compute.loops import library
 
     return bool(library().is_threaded())

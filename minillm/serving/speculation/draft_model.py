@@ -21,9 +21,9 @@ from minillm.decoding.support import Rule
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy
 from minillm.measure.numbers import require_whole
 from minillm.model.decoder import Decoder
-from minillm.serving.proposer import ChoiceOf, useful_drafts
 from minillm.serving.request import Request
 from minillm.serving.runner import PagedLoop
+from minillm.serving.speculation.proposer import ChoiceOf, useful_drafts
 
 
 @dataclass

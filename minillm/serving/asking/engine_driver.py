@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import Any
 
 from minillm.errors import InvalidValue, MinillmError, rule_numbers_remedy
+from minillm.serving.asking.prompts import ReadPrompt
 from minillm.serving.engine import LLMEngine
 from minillm.serving.outputs import RequestOutput, TextChunk
-from minillm.serving.prompts import ReadPrompt
 from minillm.serving.sampling_params import SamplingParams
 
 

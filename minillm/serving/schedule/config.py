@@ -19,10 +19,6 @@ CHOICES = {
 }
 
 
-class QueueFull(InvalidValue):
-    """As many requests wait as may. Nothing was added; try again when some are done."""
-
-
 @dataclass(frozen=True)
 class SchedulerConfig:
     """The rules of one scheduler; the names are vLLM's.
@@ -30,7 +26,7 @@ class SchedulerConfig:
     max_num_batched_tokens        tokens computed in one step at most
     max_num_seqs                  texts running at once at most; never more than tokens in a step
     max_model_len                 positions the model has; None for no limit
-    policy                        who is served in a step: see `schedule_policies`
+    policy                        who is served in a step: see `policies`
     memory                        "optimistic" admits while there are blocks and takes the newest text's away when there are
                                   none left; "reserve" admits only what can never run out
     order                         "fcfs": as they were added; "priority": lower `priority` first, then as they were added

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 
 from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unknown_name
-from minillm.serving.answer import Answer, Text, text_id
+from minillm.serving.writing.answer import Answer, Text, text_id
 
 KEPT = 1000  # finished answers that are remembered
 

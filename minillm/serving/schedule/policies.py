@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from minillm.serving.schedule_step import ScheduleStep
+    from minillm.serving.schedule.step import ScheduleStep
 
 
 def budget(step: ScheduleStep) -> None:

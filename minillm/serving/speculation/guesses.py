@@ -7,9 +7,9 @@ from itertools import takewhile
 from operator import index
 
 from minillm.decoding.sampling import Choice
-from minillm.serving.answer import Text
-from minillm.serving.drafts import Proposer
 from minillm.serving.request import Request
+from minillm.serving.speculation.drafts import Proposer
+from minillm.serving.writing.answer import Text
 
 
 class Guesses:

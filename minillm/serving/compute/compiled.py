@@ -21,9 +21,9 @@ from minillm.attention.paged_plan import PagedPlan
 from minillm.attention.pages import Pages
 from minillm.cache.paged_batch import PagedBatch
 from minillm.measure.counters import charge
-from minillm.serving.huge_pages import hold_in_huge_pages
-from minillm.serving.loops import library
-from minillm.serving.packed_linear import Linear, Norm
+from minillm.serving.compute.huge_pages import hold_in_huge_pages
+from minillm.serving.compute.loops import library
+from minillm.serving.compute.packed_linear import Linear, Norm
 
 WIDE = 16  # numbers in a vector of the loops
 # The loop takes a text's queries one by one; where there are more of them, torch reads each key once for all.

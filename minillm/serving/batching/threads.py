@@ -16,8 +16,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from minillm.errors import InvalidType, rule_numbers_remedy
-from minillm.serving.batch_ticket import DONE, Batch, Statistics, Ticket
-from minillm.serving.batcher_config import DynamicBatcherConfig
+from minillm.serving.batching.config import DynamicBatcherConfig
+from minillm.serving.batching.ticket import DONE, Batch, Statistics, Ticket
 from minillm.serving.dynamic_batcher import DynamicBatcher
 
 

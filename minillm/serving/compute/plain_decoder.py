@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from minillm.model.decoder import Decoder, DecoderLayer
 from minillm.model.layers import RMSNorm
-from minillm.serving.packed_linear import COPIED, GATED, LAYOUTS, Linear, Norm, choose_layout
+from minillm.serving.compute.packed_linear import COPIED, GATED, LAYOUTS, Linear, Norm, choose_layout
 
 # Keep k, v (T, G, D) of the new tokens of a layer and attend with q (T, H, D) -> (T, H, D).
 Attend = Callable[["Layer", Tensor, Tensor, Tensor], Tensor]
@@ -66,7 +66,7 @@ class PlainDecoder:
             self.heads, self.intermediate_size = (c.num_heads, c.num_kv_heads, c.head_dim), c.intermediate_size
             self.loops = None
             if self.layout == "compiled":
-                from minillm.serving import compiled
+                from minillm.serving.compute import compiled
 
                 self.loops = compiled
             # (D, D): ones on the diagonal, and ones where the other half of a pair is.

@@ -19,10 +19,10 @@ from minillm.cache.paged_batch import make_batch
 from minillm.decoding.sampling import choose_tokens, token_logprobs
 from minillm.decoding.speculative import accept_same_noise
 from minillm.model.decoder import Decoder
-from minillm.serving.answer import Text
-from minillm.serving.decode_graph import DecodeGraphs, graph_sizes
+from minillm.serving.compute.decode_graph import DecodeGraphs, graph_sizes
 from minillm.serving.runner import PagedLoop
-from minillm.serving.scheduler_output import SchedulerOutput, Share
+from minillm.serving.schedule.output import SchedulerOutput, Share
+from minillm.serving.writing.answer import Text
 
 
 class Chosen(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from minillm.errors import InvalidType, rule_numbers_remedy
-from minillm.serving.batch_ticket import Ticket
+from minillm.serving.batching.ticket import Ticket
 
 
 def require_shape(shape: object) -> None:

@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 from minillm.errors import rule_numbers_remedy
-from minillm.serving.batch_ticket import DELAYED, WAITING, Ticket
-from minillm.serving.batcher_config import DELAY, DynamicBatcherConfig, QueuePolicy
-from minillm.serving.scheduler_config import QueueFull
+from minillm.serving.batching.config import DELAY, DynamicBatcherConfig, QueuePolicy
+from minillm.serving.batching.ticket import DELAYED, WAITING, Ticket
+from minillm.serving.outputs import QueueFull
 
 
 class _Level:

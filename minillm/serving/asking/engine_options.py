@@ -14,7 +14,7 @@ from minillm.errors import InvalidType, InvalidValue, nearest_name, rule_numbers
 from minillm.measure.numbers import require_whole
 from minillm.model.decoder import Decoder
 from minillm.model.tokenizer import Tokenizer
-from minillm.serving.scheduler_config import SchedulerConfig
+from minillm.serving.schedule.config import SchedulerConfig
 
 MOST_CACHE = 2**30  # bytes of keys and values that an engine on a CPU reserves unasked
 MOST_OF_FREE = 0.8  # of an accelerator's free memory

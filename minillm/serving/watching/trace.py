@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
-    from minillm.serving.scheduler_output import SchedulerOutput
+    from minillm.serving.schedule.output import SchedulerOutput
 
 ShareKind = Literal["prefill", "decode"]
 

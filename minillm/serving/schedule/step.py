@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from minillm.cache.block_table import BlockTable
 from minillm.serving.request import Request
-from minillm.serving.scheduler_output import SchedulerOutput, Share
+from minillm.serving.schedule.output import SchedulerOutput, Share
 
 if TYPE_CHECKING:
     from minillm.serving.scheduler import Scheduler

@@ -9,9 +9,9 @@ from minillm.errors import InvalidType, InvalidValue, rule_numbers_remedy, unkno
 from minillm.measure.numbers import require_whole
 from minillm.model.checkpoint import load_model
 from minillm.model.decoder import Decoder
-from minillm.serving.draft_model import DraftModelProposer
-from minillm.serving.proposer import ChoiceOf, Proposer, useful_drafts
 from minillm.serving.request import Request
+from minillm.serving.speculation.draft_model import DraftModelProposer
+from minillm.serving.speculation.proposer import ChoiceOf, Proposer, useful_drafts
 
 
 class NgramProposer:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from minillm.serving.answer import Text
+from minillm.serving.compute.worker import Outcome
 from minillm.serving.outputs import FinishReason, TextChunk
+from minillm.serving.schedule.output import SchedulerOutput
 from minillm.serving.scheduler import Scheduler
-from minillm.serving.scheduler_output import SchedulerOutput
-from minillm.serving.worker import Outcome
+from minillm.serving.writing.answer import Text
 
 
 class Written(NamedTuple):

@@ -14,7 +14,7 @@ from minillm.model.tokenizer import Tokenizer
 from minillm.serving.outputs import CompletionOutput, FinishReason, RequestOutput, TextChunk
 from minillm.serving.request import Request
 from minillm.serving.sampling_params import SamplingParams
-from minillm.serving.text_stream import TextStream
+from minillm.serving.writing.text_stream import TextStream
 
 
 class Text:
