@@ -216,7 +216,7 @@ FAULTS = {
             "keys.P < left ? keys.P",
         ),
         "the window is a key short": ("length - window :", "length - window + 1 :"),
-        "what is behind the scores has a weight": ("scores[s] = -INFINITY;\n    vec", "(void)s;\n    vec"),
+        "what is behind the scores has a weight": ("s % WIDE; s++) scores[s] = -INFINITY;", "s % WIDE; s++) (void)s;"),
         "every text has the first one's blocks": ("{blocks + starts[t],", "{blocks,"),
         "heads share the first one's keys": (
             "rows + j * D, next + j * D, count, keys.step, D, scale",

@@ -29,8 +29,8 @@ INLINE const float *page(const float *cache, Keys keys, ptrdiff_t at, ptrdiff_t 
 }
 
 /* scores (R, room) of R queries (R, D) against `count` keys */
-INLINE void score(const int R, const float *q, const float *row, const float *next, ptrdiff_t count, ptrdiff_t step,
-                  ptrdiff_t D, float scale, float *scores, ptrdiff_t room) {
+INLINE void score(const int R, const float *restrict q, const float *row, const float *next, ptrdiff_t count, ptrdiff_t step,
+                  ptrdiff_t D, float scale, float *restrict scores, ptrdiff_t room) {
     for (ptrdiff_t s = 0; s < count; s++, row += step) {
         vec sums[MOST_HEADS] = {{0}};
         for (ptrdiff_t d = 0; d < D; d += WIDE) {
@@ -62,10 +62,14 @@ INLINE void mix(const int R, const int V, const float *weights, ptrdiff_t room, 
 
 /* scores (count,), with room for whole vectors -> their softmax */
 static void softmax(float *scores, ptrdiff_t count) {
-    float most = -INFINITY;
-    for (ptrdiff_t s = 0; s < count; s++) most = scores[s] > most ? scores[s] : most;
+    vec highest = (vec){0} - INFINITY, sums = {0};
     for (ptrdiff_t s = count; s % WIDE; s++) scores[s] = -INFINITY;
-    vec sums = {0};
+    for (ptrdiff_t s = 0; s < count; s += WIDE) {
+        vec these = *(vec *)(scores + s);
+        highest = choose(these > highest, these, highest);
+    }
+    float most = highest[0];
+    for (int i = 1; i < WIDE; i++) most = highest[i] > most ? highest[i] : most;
     for (ptrdiff_t s = 0; s < count; s += WIDE) sums += *(vec *)(scores + s) = exponential(*(vec *)(scores + s) - most);
     float share = 1 / sum(sums);
     for (ptrdiff_t s = 0; s < count; s += WIDE) *(vec *)(scores + s) *= share;
