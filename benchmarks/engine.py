@@ -17,6 +17,7 @@ from minillm.measure import Measurement, compare_calls
 from minillm.measure.hardware import measure_this_machine
 from minillm.measure.run import RECORDS, record_run, writable_folder, write_record
 from minillm.model.checkpoint import resolve_folder
+from minillm.serving.compute.plain_decoder import layout_of
 
 PROMPT = "def read_lines(path):\n"
 SHORT, LONG = 16, 144
@@ -81,19 +82,21 @@ def main() -> None:
     print(f"minillm writes {ratio:.2f} times as fast (batch 1, {chosen.threads} threads, float32)")
     if chosen.no_record:
         return
-    rows = [_row(name, count, len(ids), timings) for name in engines for count in (SHORT, LONG)]
+    options = {"threads": chosen.threads, "weights": layout_of(ml.load_model(chosen.model))}
+    rows = [_row(name, count, len(ids), timings, options) for name in engines for count in (SHORT, LONG)]
     record = record_run(rows, measure_this_machine("cpu"), f"python benchmarks/engine.py{' --quick' * chosen.quick}")
     path = write_record(record, f"engine{'-quick' * chosen.quick}", chosen.out)
     print(f"recorded in {path.name}")
 
 
-def _row(name: str, count: int, prompt: int, timings) -> Measurement:
+def _row(name: str, count: int, prompt: int, timings, options) -> Measurement:
     """`count` tokens by one engine; both counts are recorded, for the time of one token is their difference."""
     timing, best = timings[f"{name}, {count} tokens"], timings[f"transformers.generate, {count} tokens"].p50
     return Measurement(
         operator="generate", backend=name, dtype="float32", shape={"B": 1, "L": prompt, "T": count},
         p20=timing.p20, p50=timing.p50, p80=timing.p80, runs=timing.runs,
         best_torch="transformers.generate", ratio_to_torch=best / timing.p50,
+        options=options if name == "minillm" else {"threads": options["threads"]},
     )  # fmt: skip
 
 

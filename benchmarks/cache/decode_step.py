@@ -19,6 +19,7 @@ import minillm as ml
 from minillm.cache import ContiguousCache, PagedCache, QuantizedPagedCache
 from minillm.measure import Measurement, compare_calls
 from minillm.model import Decoder, ModelConfig
+from minillm.serving.compute.plain_decoder import layout_of
 from minillm.serving.runner import DecodeLoop, PagedLoop
 
 BLOCK_SIZE = 16
@@ -168,7 +169,12 @@ def _race(case: Case, model: Decoder, steps: dict[str, Step], threads: int, quic
         "B": len(case.lengths), "S": max(case.lengths), "T": sum(case.lengths), "N": c.num_layers, "H": c.num_heads,
         "G": c.num_kv_heads, "D": c.head_dim, "P": BLOCK_SIZE,
     }  # fmt: skip
-    shared = {"model": case.model, "parameters": model.num_parameters(), "threads": threads}
+    shared = {
+        "model": case.model,
+        "parameters": model.num_parameters(),
+        "threads": threads,
+        "weights": layout_of(model),
+    }
     ratios = {name: compared.ratios[best].p50 / ratio.p50 for name, ratio in compared.ratios.items() if name != best}
     return [
         Measurement(

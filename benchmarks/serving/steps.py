@@ -19,6 +19,7 @@ from minillm.cache.paged_batch import make_batch
 from minillm.measure import Measurement, Timing, time_call
 from minillm.measure.step_cost import OPERATOR, StepWork, shape_of
 from minillm.model import KNOWN_CONFIGS, Decoder, ModelConfig
+from minillm.serving.compute.plain_decoder import layout_of
 from minillm.serving.runner import PagedLoop
 
 BLOCK_SIZE = 16
@@ -120,6 +121,7 @@ def filled_cache(model: Decoder, steps: Sequence[Shares]) -> PagedCache:
 def _walk(model: Decoder, steps: Sequence[Shares], options: dict[str, str | int], quick: bool) -> list[Measurement]:
     """A row a step. The steps are walked several times, in another order each time, and a step's lowest median is kept: what
     else a machine was doing for a moment is not the engine's."""
+    options = options | {"weights": layout_of(model)}
     order, best, draw = list(steps), dict[Shares, Timing](), Random(0)
     cache, loop = filled_cache(model, steps), PagedLoop(model)
     for _ in range(2 if quick else 6):

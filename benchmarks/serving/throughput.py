@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from workload import Request, many_at_once, one_alone
 
 from minillm.measure import Measurement
 from minillm.model import Decoder
+from minillm.serving.compute.plain_decoder import layout_of
 from minillm.serving.engine import LLMEngine
 from minillm.serving.sampling_params import SamplingParams
 
@@ -46,10 +47,11 @@ def throughput(*, threads: Sequence[int], quick: bool = False, rounds: int = 3) 
     try:
         for work in works(quick):
             for dtype in (torch.float32, torch.bfloat16):
-                contestants = _contestants(work, dtype)
+                contestants, weights = _contestants(work, dtype)
                 for number in threads:
                     torch.set_num_threads(number)
-                    rows += _race(work, dtype, contestants, number, 1 if quick else rounds)
+                    options = {"model": work.model, "threads": number, "weights": weights}
+                    rows += _race(work, dtype, contestants, options, 1 if quick else rounds)
     finally:
         torch.set_num_threads(before)
     return rows
@@ -85,18 +87,19 @@ def require_greedy(model: Decoder, requests: Sequence[Request], texts: Sequence[
         assert behind[worst] < CLOSE, f"token {worst} is {behind[worst]:.2g} behind the best; no time would mean much"
 
 
-def _contestants(work: Work, dtype: torch.dtype) -> dict[str, Callable[[], object]]:
+def _contestants(work: Work, dtype: torch.dtype) -> tuple[dict[str, Callable[[], object]], str]:
     model = random_decoder(CONFIGS[work.model]).to(dtype).requires_grad_(False).eval()
     multiply = linear_floor(model.config, dtype)
     engine = LLMEngine(model, **SETTINGS)
     texts = write_all(engine, work.requests)
     if dtype == torch.float32:
         require_greedy(model, work.requests[::8], texts[::8])
-    return {"minillm": lambda: write_all(engine, work.requests), FLOOR: lambda: multiply(work.requests)}
+    calls = {"minillm": lambda: write_all(engine, work.requests), FLOOR: lambda: multiply(work.requests)}
+    return calls, layout_of(model)
 
 
 def _race(
-    work: Work, dtype: torch.dtype, contestants: dict[str, Callable[[], object]], threads: int, rounds: int
+    work: Work, dtype: torch.dtype, contestants: dict[str, Callable[[], object]], options: dict[str, Any], rounds: int
 ) -> list[Measurement]:
     """A warm-up each, then rounds in turn; the ratio to the floor is the median of the rounds'."""
     times: dict[str, list[float]] = {name: [] for name in contestants}
@@ -107,10 +110,12 @@ def _race(
             times[name].append(time.perf_counter() - begun)
     measured = {name: taken[1:] for name, taken in times.items()}
     ratio = float(np.median(np.divide(measured[FLOOR], measured["minillm"])))
-    return [_row(work, dtype, name, taken, threads, ratio) for name, taken in measured.items()]
+    return [_row(work, dtype, name, taken, options, ratio) for name, taken in measured.items()]
 
 
-def _row(work: Work, dtype: torch.dtype, name: str, taken: Sequence[float], threads: int, ratio: float) -> Measurement:
+def _row(
+    work: Work, dtype: torch.dtype, name: str, taken: Sequence[float], options: dict[str, Any], ratio: float
+) -> Measurement:
     p20, p50, p80 = np.quantile(taken, (0.2, 0.5, 0.8)).tolist()
     is_floor = name == FLOOR
     return Measurement(
@@ -119,6 +124,6 @@ def _row(work: Work, dtype: torch.dtype, name: str, taken: Sequence[float], thre
             "B": len(work.requests), "L": sum(len(r.prompt) for r in work.requests),
             "T": sum(r.num_tokens for r in work.requests),
         },
-        p20=p20, p50=p50, p80=p80, runs=len(taken), options={"model": work.model, "threads": threads},
+        p20=p20, p50=p50, p80=p80, runs=len(taken), options=options | ({"weights": "plain"} if is_floor else {}),
         best_torch=None if is_floor else FLOOR, ratio_to_torch=None if is_floor else ratio,
     )  # fmt: skip

@@ -159,6 +159,11 @@ def plain_decoder(model: Decoder, weights: str = "auto") -> PlainDecoder:
     return made[weights][1]
 
 
+def layout_of(model: Decoder, weights: str = "auto") -> str:
+    """The layout that the model is run on, by its name: what a measurement of it should tell."""
+    return plain_decoder(model, weights).layout if PlainDecoder.fits(model) else "plain"
+
+
 def _version(weight: Tensor) -> int:
     """How many times it was written to, as far as torch counts."""
     return 0 if weight.is_inference() else weight._version
