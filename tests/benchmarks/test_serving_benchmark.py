@@ -49,7 +49,9 @@ def test_known_shapes_are_timed_in_bfloat16(steps, monkeypatch):
     monkeypatch.setattr(steps, "grid", lambda on_gpu=False: [((31, 1),), ((0, 8),)])
     monkeypatch.setattr(steps, "KNOWN_CONFIGS", {"small": SMALL})
     rows = steps.gpu_steps(models=["small"], device="cpu", quick=True)
-    assert [(row.dtype, dict(row.options)) for row in rows] == [("bfloat16", {"model": "small 0M"})] * 2
+    assert [(row.dtype, dict(row.options)) for row in rows] == [
+        ("bfloat16", {"model": "small 0M", "weights": "plain"})
+    ] * 2
     assert "small 0M, bfloat16, T 1" in steps.in_words(rows[0])
 
 

@@ -34,7 +34,9 @@ def test_ratios_are_taken_within_rounds_after_a_warm_up(throughput, monkeypatch)
     ticks = iter(itertools.accumulate(x for pair in ((9, 1), (1, 2), (10, 40), (2, 6)) for s in pair for x in (0, s)))
     monkeypatch.setattr(throughput.time, "perf_counter", lambda: next(ticks))
     calls = {"minillm": lambda: None, "F.linear": lambda: None}
-    ours, floor = throughput._race(throughput.works(quick=True)[0], torch.float32, calls, 1, 3)
+    ours, floor = throughput._race(
+        throughput.works(quick=True)[0], torch.float32, calls, {"threads": 1, "weights": "packed"}, 3
+    )
     assert ours.ratio_to_torch == 3 and (ours.p50, floor.p50, ours.runs) == (2, 6, 3)
 
 
