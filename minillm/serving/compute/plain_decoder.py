@@ -46,7 +46,8 @@ class PlainDecoder:
     """A model's weights, for running any number of tokens, each of a text of its own or not.
 
     `weights` names their layout (see `packed_linear.LAYOUTS`): "auto" is the quickest that is no less exact. The model stays
-    whole and usable, so any layout but "plain" takes `bytes_copied` more memory: as much as the weights, or twice, and half in 16 bits. Weights are read here once: a model that is changed afterwards needs another PlainDecoder.
+    whole and usable, so any layout but "plain" takes `bytes_copied` more memory: as much as the weights, or twice, and half
+    in 16 bits. Weights are read here once: a model that is changed afterwards needs another PlainDecoder.
 
     Equal to the modules up to rounding. Models of 16 bits are rounded between operations, so `fits` is False for those, and
     the modules should be called instead. Raises what `choose_layout` raises.
