@@ -38,6 +38,7 @@ def mend() -> None:
         _count_traffic(interpreter)
         _patch_once_a_launch(interpreter)
         _work_out_only_told_overflows(interpreter)
+        _look_up_dtypes_once(interpreter, tl)
         interpreter._minillm_mended = True  # type: ignore[attr-defined]
 
 
@@ -191,6 +192,21 @@ def _work_out_only_told_overflows(interpreter: ModuleType) -> None:
             check(*operands)
 
     semantic.binary_op_sanitize_overflow_impl = check_if_told
+
+
+def _look_up_dtypes_once(interpreter: ModuleType, tl: ModuleType) -> None:
+    """NumPy's word for a dtype is kept: Triton writes the whole dictionary anew to look one up, at every operation.
+
+    Types of pointers cannot be keys, and need no dictionary.
+    """
+    look_up = interpreter._get_np_dtype
+    known = functools.cache(look_up)
+
+    def np_dtype(kind: Any) -> Any:
+        element = kind.element_ty if isinstance(kind, tl.block_type) else kind
+        return look_up(element) if isinstance(element, tl.pointer_type) else known(element)
+
+    interpreter._get_np_dtype = np_dtype  # type: ignore[attr-defined]
 
 
 def _first_element(tensor: Any) -> int:

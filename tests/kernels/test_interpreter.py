@@ -385,3 +385,15 @@ def test_an_overflow_is_worked_out_where_it_is_told_and_only_there(told, monkeyp
     else:
         arithmetic[(1,)](x, y, out, OP="add", N=2)
         assert out.tolist() == [-(2**31), 2] and not any(kind.scalar == tl.int64 for kind in casts)
+
+
+@pytest.mark.parametrize("kind", ["int1", "uint16", "int32", "bfloat16", "float8e5", "float32"])
+def test_a_dtype_its_tile_and_pointers_to_it_are_told_apart(kind):
+    from triton.runtime.interpreter import _get_np_dtype
+
+    kind = getattr(tl, kind)
+    stored = {tl.int1: "bool", tl.bfloat16: "uint16", tl.float8e5: "uint8"}.get(kind, str(kind).replace("fp", "float"))
+    for _ in range(2):
+        assert _get_np_dtype(kind) == _get_np_dtype(tl.block_type(kind, [2, 4])) == stored
+        pointer = tl.pointer_type(kind)
+        assert _get_np_dtype(pointer) == _get_np_dtype(tl.block_type(pointer, [8])) == "uint64"
