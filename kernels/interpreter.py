@@ -1,10 +1,11 @@
 """Triton's interpreter, mended and counted.
 
-Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Five things about it
+Without a GPU, Triton can still run a kernel: it executes each program in NumPy, one after the other. Six things about it
 need mending before a lesson can lean on it, and one needs adding: it computes bfloat16 on the raw bits (silently wrong up
 to 3.9), it gives 0 to masked lanes that nobody gave a value, its 3.9 release refuses a mask made of a tile and a single
-truth value, it patches the language again at every helper call (most of its running time), its 3.6 release cannot loop to
-a bound known only at run time under recent NumPy, and it does not count what it moves. `mend()` sees to all six, once.
+truth value, it patches the language again at every helper call (most of its running time), it works out overflows that it
+tells nobody of, its 3.6 release cannot loop to a bound known only at run time under recent NumPy, and it does not count
+what it moves. `mend()` sees to all seven, once.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ def mend() -> None:
         _poison_masked_lanes(interpreter, tl)
         _count_traffic(interpreter)
         _patch_once_a_launch(interpreter)
+        _work_out_only_told_overflows(interpreter)
+        _look_up_dtypes_once(interpreter, tl)
         interpreter._minillm_mended = True  # type: ignore[attr-defined]
 
 
@@ -174,6 +177,36 @@ class _Patches:
     def restore(self) -> None:
         while self.scopes:
             self.scopes.pop().restore()
+
+
+def _work_out_only_told_overflows(interpreter: ModuleType) -> None:
+    """For sums, differences and products of whole numbers Triton computes a second one in 64 bits and compares, at each.
+
+    It tells the outcome only to who interprets with debug=True, and so it is worked out only then.
+    """
+    semantic = interpreter.interpreter_semantic
+    check = semantic.binary_op_sanitize_overflow_impl
+
+    def check_if_told(*operands: Any) -> None:
+        if semantic.builder.options.debug:
+            check(*operands)
+
+    semantic.binary_op_sanitize_overflow_impl = check_if_told
+
+
+def _look_up_dtypes_once(interpreter: ModuleType, tl: ModuleType) -> None:
+    """NumPy's word for a dtype is kept: Triton writes the whole dictionary anew to look one up, at every operation.
+
+    Types of pointers cannot be keys, and need no dictionary.
+    """
+    look_up = interpreter._get_np_dtype
+    known = functools.cache(look_up)
+
+    def np_dtype(kind: Any) -> Any:
+        element = kind.element_ty if isinstance(kind, tl.block_type) else kind
+        return look_up(element) if isinstance(element, tl.pointer_type) else known(element)
+
+    interpreter._get_np_dtype = np_dtype  # type: ignore[attr-defined]
 
 
 def _first_element(tensor: Any) -> int:

@@ -23,7 +23,7 @@ class Report:
 
     `stages` maps ttir, ttgir, llir, then ptx and sass or amdgcn, to their text; `instructions` counts the last of them.
     `config` is what was fixed when it was compiled: warps, stages, and the kernel's constants. `source` is the kernel and
-    its helpers as they were written: (file, line) -> text.
+    its helpers as they were written: (file, line) -> text, where this project's own files are named as seen from its root.
     """
 
     kernel: str

@@ -18,11 +18,13 @@ import textwrap
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from minillm.errors import InvalidType, rule_numbers_remedy
 
 PLAIN = (bool, int, float, str, bytes, type(None))
+HOME = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,12 @@ def python_function(kernel: Any) -> types.FunctionType | None:
     return kernel
 
 
+def seen_from_home(file: str) -> str:
+    """A file's path without that of the checkout it lies in: the same kernel of two checkouts is compiled once."""
+    path = Path(file)
+    return path.relative_to(HOME).as_posix() if path.is_relative_to(HOME) else file
+
+
 class _Packer:
     """Walks from a kernel to all that it names."""
 
@@ -122,8 +130,9 @@ class _Packer:
             rule = "a kernel is compiled from its source text, which must be found"
             remedy = "define it in a file or a notebook cell"
             raise InvalidType(rule_numbers_remedy(rule, f"{function.__name__} without any", remedy)) from None
-        file, source = function.__code__.co_filename, textwrap.dedent("".join(lines))
-        self.files.setdefault(file, "".join(linecache.getlines(file)))
+        written, source = function.__code__.co_filename, textwrap.dedent("".join(lines))
+        file = seen_from_home(written)
+        self.files.setdefault(file, "".join(linecache.getlines(written)))
         scope = _scope(function)
         found = {name: self.reference(scope[name]) for name in _names_used(function, source) if name in scope}
         names = {name: reference for name, reference in found.items() if reference is not None}

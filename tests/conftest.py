@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from functools import wraps
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,36 +22,6 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     settings.register_profile("repeatable", derandomize=True, deadline=None)
     settings.load_profile("repeatable")
-
-
-def pytest_sessionstart(session: pytest.Session) -> None:
-    """Interpreted kernels are a third quicker: the interpreter no longer works out answers that it then throws away."""
-    from minillm.kernels import interpreter
-
-    mend = interpreter.mend
-
-    def mend_and_hasten() -> None:
-        mend()
-        check_overflow_where_it_is_told()
-
-    interpreter.mend = mend_and_hasten
-
-
-def check_overflow_where_it_is_told() -> None:
-    """Triton computes every sum and product of 32-bit integers again in 64, to compare; only `debug` tells the outcome."""
-    from triton.language.semantic import TritonSemantic
-    from triton.runtime.interpreter import InterpreterBuilder
-
-    check = TritonSemantic.binary_op_sanitize_overflow_impl
-    if hasattr(check, "__wrapped__"):
-        return
-
-    @wraps(check)
-    def told(self: Any, *operands: Any) -> None:
-        if self.builder.options.debug or not isinstance(self.builder, InterpreterBuilder):
-            check(self, *operands)
-
-    TritonSemantic.binary_op_sanitize_overflow_impl = told
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

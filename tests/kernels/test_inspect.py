@@ -6,6 +6,7 @@ import json
 import linecache
 import os
 import types
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ import sample_kernels
 import minillm as ml
 from minillm.cli import main
 from minillm.errors import InvalidType, InvalidValue, Unsupported
-from minillm.kernels import compiling, inspect
+from minillm.kernels import compiling, inspect, shipping
 from minillm.kernels.assembly import Resources, count_instructions, read_resources
 from minillm.kernels.runtime import launch
 from minillm.kernels.runtime import tl as language
@@ -255,6 +256,21 @@ def test_whatever_a_kernel_depends_on_makes_it_another(monkeypatch):
     monkeypatch.setenv("TRITON_PTXAS_PATH", "/elsewhere")
     names.add(compiling.fingerprint(product_job("sm_90")))
     assert len(names) == 5
+
+
+def test_the_same_kernel_in_another_checkout_is_the_same(reports, tmp_path, monkeypatch):
+    here, checkout = compiling.fingerprint(product_job("sm_90")), shipping.HOME
+    place = Path(sample_kernels.__file__).relative_to(checkout)
+    (tmp_path / place).parent.mkdir(parents=True)
+    (tmp_path / place).write_bytes(Path(sample_kernels.__file__).read_bytes())
+    spec = importlib.util.spec_from_file_location("sample_kernels", tmp_path / place)
+    twin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(twin)
+    monkeypatch.setitem(globals(), "sample_kernels", twin)
+    assert compiling.fingerprint(product_job("sm_90")) != here  # lies nowhere yet
+    monkeypatch.setattr(shipping, "HOME", tmp_path)
+    assert compiling.fingerprint(product_job("sm_90")) == here
+    assert not any(str(checkout) in text for report in reports.values() for text in report.stages.values())
 
 
 def test_a_kernel_that_does_not_compile_says_why():

@@ -1,5 +1,6 @@
 """Triton's interpreter as mended: bfloat16 is torch's to the bit, traffic is counted, and the language is left as found."""
 
+import dataclasses
 import math
 import subprocess
 import sys
@@ -367,3 +368,32 @@ def test_a_masked_address_without_a_value_stays_zero():
     out = torch.full((8,), -1.0)
     copy_tile[(1,)](torch.arange(1, 9), out, 5, BLOCK=8, FILL=False)
     assert out.tolist() == [1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_an_overflow_is_worked_out_where_it_is_told_and_only_there(told, monkeypatch):
+    from triton.runtime.interpreter import InterpreterBuilder, interpreter_builder
+
+    casts, cast_integer = [], InterpreterBuilder.cast_impl
+    monkeypatch.setattr(InterpreterBuilder, "cast_impl", lambda *a: casts.append(a[2]) or cast_integer(*a))
+    monkeypatch.setattr(interpreter_builder, "options", dataclasses.replace(interpreter_builder.options, debug=told))
+    x, y, out = torch.tensor([2**31 - 1, 1]), torch.tensor([1, 1]), torch.zeros(2, dtype=torch.int32)
+    x, y = x.to(torch.int32), y.to(torch.int32)
+    if told:
+        with pytest.raises(Exception, match="int32 overflow detected for operation add"):
+            arithmetic[(1,)](x, y, out, OP="add", N=2)
+    else:
+        arithmetic[(1,)](x, y, out, OP="add", N=2)
+        assert out.tolist() == [-(2**31), 2] and not any(kind.scalar == tl.int64 for kind in casts)
+
+
+@pytest.mark.parametrize("kind", ["int1", "uint16", "int32", "bfloat16", "float8e5", "float32"])
+def test_a_dtype_its_tile_and_pointers_to_it_are_told_apart(kind):
+    from triton.runtime.interpreter import _get_np_dtype
+
+    kind = getattr(tl, kind)
+    stored = {tl.int1: "bool", tl.bfloat16: "uint16", tl.float8e5: "uint8"}.get(kind, str(kind).replace("fp", "float"))
+    for _ in range(2):
+        assert _get_np_dtype(kind) == _get_np_dtype(tl.block_type(kind, [2, 4])) == stored
+        pointer = tl.pointer_type(kind)
+        assert _get_np_dtype(pointer) == _get_np_dtype(tl.block_type(pointer, [8])) == "uint64"
