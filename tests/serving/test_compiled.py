@@ -155,7 +155,11 @@ def test_queries_against_pages_anywhere(H, G, D, P, window, threads):
 
 def _attend(q, k, v, blocks, lengths, window, counts=None):
     """The loop, of a batch made by hand."""
-    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=k.shape[1]))
+    return _attention(q, k.shape[1], blocks, lengths, counts).attend(q, compiled.Pages(k, v), window)
+
+
+def _attention(q, P, blocks, lengths, counts=None, slots=None):
+    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=P))
     counts = counts or (1,) * len(lengths)
     batch = SimpleNamespace(
         block_ids=blocks,
@@ -164,8 +168,20 @@ def _attend(q, k, v, blocks, lengths, window, counts=None):
         max_query_len=max(counts),
         max_seq_len=max(lengths),
         cache=cache,
+        slot_mapping=slots,
     )
-    return compiled.Attention(batch, q.shape[1]).attend(q, compiled.Pages(k, v), window)
+    return compiled.Attention(batch, q.shape[1])
+
+
+@built
+def test_keys_and_values_are_kept_in_their_slots():
+    """They come as parts of wider rows, each of its own width."""
+    k, v, blocks = scattered((5, 9), 4, 2, 16)
+    slots = torch.tensor([blocks[1][2] * 4, blocks[0][0] * 4 + 3, blocks[1][0] * 4])
+    new_k, new_v = torch.randn(3, 5, 16)[:, 1:3], torch.randn(3, 4, 16)[:, 2:]
+    want = [x.flatten(0, 1).index_copy(0, slots, new).view_as(x) for x, new in ((k, new_k), (v, new_v))]
+    _attention(torch.empty(3, 4, 16), 4, blocks, (5, 9), slots=slots).keep(new_k, new_v, compiled.Pages(k, v))
+    assert all(torch.equal(got.nan_to_num(), x.nan_to_num()) for got, x in zip((k, v), want, strict=True))
 
 
 @built
@@ -217,6 +233,8 @@ FAULTS = {
         ),
         "the window is a key short": ("length - window :", "length - window + 1 :"),
         "what is behind the scores has a weight": ("s % WIDE; s++) scores[s] = -INFINITY;", "s % WIDE; s++) (void)s;"),
+        "values are kept where the first one's are": ("v_pages + slots[t]", "v_pages + slots[0]"),
+        "keys are taken from rows as wide as the values'": ("k + t * k_stride", "k + t * v_stride"),
         "every text has the first one's blocks": ("{blocks + starts[t],", "{blocks,"),
         "heads share the first one's keys": (
             "rows + j * D, next + j * D, count, keys.step, D, scale",
@@ -283,6 +301,7 @@ def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, th
         for shape in ((4, 2, 32, 16), (3, 1, 48, 1)):
             for window in (None, 5):
                 test_queries_against_pages_anywhere(*shape, window, threads)
+        test_keys_and_values_are_kept_in_their_slots()
         test_scores_of_any_size(100.0)
         test_what_is_not_a_number_stays_so_and_stays_its_texts_own(0x7FC00001)
 

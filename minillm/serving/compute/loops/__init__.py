@@ -41,9 +41,10 @@ def library() -> ctypes.CDLL:
     found.attend_pages.argtypes = (
         [pointer] * 6 + [number] * 6 + [single, number, pointer, number, pointer, ctypes.c_int]
     )
+    found.keep.argtypes = [pointer, number] * 2 + [pointer, number, number, pointer, pointer]
     found.turn.argtypes = [pointer, number, pointer, pointer] + [number] * 4 + [ctypes.c_int]
     found.panel_width.argtypes = found.is_threaded.argtypes = []
-    for loop in (found.times_panels, found.attend_pages, found.turn):
+    for loop in (found.times_panels, found.attend_pages, found.keep, found.turn):
         loop.restype = None
     return found
 
