@@ -20,6 +20,7 @@ from minillm.attention.paged import attend_paged
 from minillm.attention.paged_plan import PagedPlan
 from minillm.attention.pages import Pages
 from minillm.cache.paged_batch import PagedBatch
+from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.measure.counters import charge
 from minillm.serving.compute.huge_pages import hold_in_huge_pages
 from minillm.serving.compute.loops import library
@@ -33,7 +34,7 @@ MOST_QUERIES = 4
 class _Matrix(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("panels", "bias")),
-        *((name, ctypes.c_int64) for name in ("in", "out", "gated")),
+        *((name, ctypes.c_int64) for name in ("in", "steps", "out", "gated", "halves")),
     )
 
 
@@ -42,14 +43,31 @@ class Panels(Linear):
     multiplies. A row's product has the same bits alone and in any company.
 
     `gated`: weight holds gates (F, in) and then what each lets through (F, in), and only `gated` may be asked for.
+    `halves`: both weight and x are rounded to bfloat16, and their products summed in float32.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, gated: bool = False):
-        out, size = weight.shape
-        whole = _columns(weight, gated).transpose(1, 2).contiguous()
-        self.panels = hold_in_huge_pages(whole)
+    def __init__(self, weight: Tensor, bias: Tensor | None, gated: bool = False, halves: bool = False):
+        if halves and not library().knows_halves():
+            raise Unsupported(
+                rule_numbers_remedy("bfloat16 needs a processor that multiplies it", "none", "use 'compiled'")
+            )
+        (out, size), columns = weight.shape, _columns(weight, gated)
+        if halves:
+            pairs = F.pad(columns, (0, size % 2)).bfloat16().unflatten(2, (-1, 2))
+            self.panels = hold_in_huge_pages(pairs.transpose(1, 2).contiguous())
+        else:
+            self.panels = hold_in_huge_pages(columns.transpose(1, 2).contiguous())
+        self.steps, self.halves = self.panels.shape[1], halves
         self.bias = None if bias is None else _columns(bias[:, None], gated).contiguous()
-        self.matrix = _Matrix(whole.data_ptr(), None if self.bias is None else self.bias.data_ptr(), size, out, gated)
+        self.matrix = _Matrix(
+            self.panels.data_ptr(),
+            None if self.bias is None else self.bias.data_ptr(),
+            size,
+            self.steps,
+            out,
+            gated,
+            halves,
+        )
         self.address, self.multiply = ctypes.addressof(self.matrix), library().times_panels
         self.size, self.out, self.width = size, out, out // 2 if gated else out
 
@@ -71,13 +89,16 @@ class Panels(Linear):
         n = x.shape[0]
         y = x.new_empty((n, self.width)) if room is None else room
         roots = None if floor < 0 else x.new_empty(n)
+        rounded = x.new_empty((n, self.steps)) if self.halves else None
         total = None if total is None else total.contiguous()
         self.multiply(
             self.address, x.data_ptr(), x.stride(0), floor, None if total is None else total.data_ptr(), y.data_ptr(), n,
-            None if roots is None else roots.data_ptr(), torch.get_num_threads(),
+            None if roots is None else roots.data_ptr(), None if rounded is None else rounded.data_ptr(),
+            torch.get_num_threads(),
         )  # fmt: skip
         flops = 2 * n * self.out * self.size
-        charge(bytes_loaded=4 * (self.out + n) * self.size, bytes_stored=y.nbytes, flops=flops)
+        loaded = (2 if self.halves else 4) * self.out * self.size + 4 * n * self.size
+        charge(bytes_loaded=loaded, bytes_stored=y.nbytes, flops=flops)
         return y
 
 
