@@ -133,7 +133,7 @@ class PagedLoop:
             pages, attention = batch.cache.pages, loops.Attention(batch, num_heads)
 
             def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-                batch.cache.keep(layer.number, k, v, batch.slot_mapping)
+                attention.keep(k, v, pages[layer.number])
                 return attention.attend(q, pages[layer.number], layer.window)
 
             return attend

@@ -23,6 +23,8 @@ from minillm.serving.compute.plain_decoder import PlainDecoder
 from minillm.serving.runner import PagedLoop
 
 built = pytest.mark.skipif(not runs("compiled"), reason="no C compiler here")
+no_halves = not runs("compiled bfloat16")
+knows_halves = pytest.mark.skipif(no_halves, reason="no C compiler here, or a processor without bfloat16")
 
 
 @pytest.fixture
@@ -72,6 +74,28 @@ def test_rows_that_are_normed_and_gated_on_the_way(n):
         assert got is room and ((got - plain.after(wide, x.double())).abs() <= allowed).all()
         got = compiled.Panels(weight, bias, gated=True).gated(norm, x)
         assert ((got - plain.gated(wide, x.double())).abs() <= 10 * allowed).all()
+
+
+@knows_halves
+@pytest.mark.parametrize("n", ROWS)
+def test_halves_are_what_torch_rounds_to(n, threads):
+    for count in (1, 2):
+        threads(count)
+        for size, out in SIZES:
+            x, weight, bias, _ = drawn(n, size, 2 * out)
+            x[0] = 1 + torch.arange(size) % 7 * 2.0**-8  # half way between two, now and then
+            short = [y.bfloat16().double() for y in (x, weight)]
+            room = 2e-6 * (1 + short[0].abs() @ short[1].abs().T)
+            want = short[0] @ short[1].T + bias
+            assert ((compiled.Panels(weight, bias, halves=True)(x) - want).abs() <= room).all()
+            roots = torch.hypot(x.double().norm(dim=1, keepdim=True), torch.tensor(0.3))
+            normed = short[0] @ short[1].T / roots + bias
+            gate, up = normed.chunk(2, dim=1)
+            got = compiled.Panels(weight, bias, gated=True, halves=True).gated(Norm(None, 0.3, x), x)
+            assert ((got - gate * torch.sigmoid(gate) * up).abs() <= 1e-4 * (1 + up.abs())).all()
+    odd = torch.tensor([[math.nan, 1.0], [math.inf, 1.0], [3.4e38, 0.0]])
+    got = compiled.Panels(torch.ones(1, 2), None, halves=True)(odd)[:, 0]
+    assert got[0].isnan() and got[1:].isinf().all()  # the largest floats are nearer to infinity
 
 
 @built
@@ -155,7 +179,11 @@ def test_queries_against_pages_anywhere(H, G, D, P, window, threads):
 
 def _attend(q, k, v, blocks, lengths, window, counts=None):
     """The loop, of a batch made by hand."""
-    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=k.shape[1]))
+    return _attention(q, k.shape[1], blocks, lengths, counts).attend(q, compiled.Pages(k, v), window)
+
+
+def _attention(q, P, blocks, lengths, counts=None, slots=None):
+    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=P))
     counts = counts or (1,) * len(lengths)
     batch = SimpleNamespace(
         block_ids=blocks,
@@ -164,8 +192,20 @@ def _attend(q, k, v, blocks, lengths, window, counts=None):
         max_query_len=max(counts),
         max_seq_len=max(lengths),
         cache=cache,
+        slot_mapping=slots,
     )
-    return compiled.Attention(batch, q.shape[1]).attend(q, compiled.Pages(k, v), window)
+    return compiled.Attention(batch, q.shape[1])
+
+
+@built
+def test_keys_and_values_are_kept_in_their_slots():
+    """They come as parts of wider rows, each of its own width."""
+    k, v, blocks = scattered((5, 9), 4, 2, 16)
+    slots = torch.tensor([blocks[1][2] * 4, blocks[0][0] * 4 + 3, blocks[1][0] * 4])
+    new_k, new_v = torch.randn(3, 5, 16)[:, 1:3], torch.randn(3, 4, 16)[:, 2:]
+    want = [x.flatten(0, 1).index_copy(0, slots, new).view_as(x) for x, new in ((k, new_k), (v, new_v))]
+    _attention(torch.empty(3, 4, 16), 4, blocks, (5, 9), slots=slots).keep(new_k, new_v, compiled.Pages(k, v))
+    assert all(torch.equal(got.nan_to_num(), x.nan_to_num()) for got, x in zip((k, v), want, strict=True))
 
 
 @built
@@ -217,6 +257,8 @@ FAULTS = {
         ),
         "the window is a key short": ("length - window :", "length - window + 1 :"),
         "what is behind the scores has a weight": ("s % WIDE; s++) scores[s] = -INFINITY;", "s % WIDE; s++) (void)s;"),
+        "values are kept where the first one's are": ("v_pages + slots[t]", "v_pages + slots[0]"),
+        "keys are taken from rows as wide as the values'": ("k + t * k_stride", "k + t * v_stride"),
         "every text has the first one's blocks": ("{blocks + starts[t],", "{blocks,"),
         "heads share the first one's keys": (
             "rows + j * D, next + j * D, count, keys.step, D, scale",
@@ -245,6 +287,8 @@ FAULTS = {
             "choose(negative, (vec){0} + 1.0f, small)",
         ),
         "a gate lets itself through": ("gate * up;", "gate * gate;"),
+        "halves are cut off and not rounded": ("(bits + 0x7fff + (bits >> 16 & 1))", "bits"),
+        "halves half way go up": ("0x7fff + (bits >> 16 & 1)", "0x8000"),
         "a row alone is summed from its other end": (
             "x[n * stride + i];",
             "x[n * stride + (N == 1 ? m->in - 1 - i : i)];",
@@ -263,7 +307,9 @@ FAULTS = {
 @built
 @pytest.mark.parametrize("file, name", [(file, name) for file, faults in FAULTS.items() for name in faults])
 def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, threads):
-    for source in (*loops.FOLDER.glob("*.[ch]"),):
+    if "halves" in name and no_halves:
+        pytest.skip("a processor without bfloat16")
+    for source in loops.FOLDER.glob("*.[ch]"):
         shutil.copy(source, nothing_built)
     faulty, swaps = nothing_built / file, FAULTS[file][name]
     text = faulty.read_text()
@@ -279,10 +325,13 @@ def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, th
         for n in (1, 7):
             test_rows_that_are_normed_and_gated_on_the_way(n)
             test_heads_are_turned(n, 64, threads)
+            if not no_halves:
+                test_halves_are_what_torch_rounds_to(n, threads)
         test_a_row_has_the_same_bits_alone_and_in_any_company(threads)
         for shape in ((4, 2, 32, 16), (3, 1, 48, 1)):
             for window in (None, 5):
                 test_queries_against_pages_anywhere(*shape, window, threads)
+        test_keys_and_values_are_kept_in_their_slots()
         test_scores_of_any_size(100.0)
         test_what_is_not_a_number_stays_so_and_stays_its_texts_own(0x7FC00001)
 

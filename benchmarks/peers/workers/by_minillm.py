@@ -9,13 +9,15 @@ import torch
 from protocol import serve
 
 import minillm as ml
+from minillm.serving.compute.packed_linear import runs
 
 SETTINGS = dict(max_model_len=512, max_num_seqs=32, max_num_batched_tokens=2048, enable_prefix_caching=False)
 
 
 def load(folder, threads, dtype, options):
     torch.set_num_threads(threads)
-    weights = {"bfloat16": {"weights": "packed bfloat16"}}.get(dtype, {})
+    halves = "compiled bfloat16" if runs("compiled bfloat16") else "packed bfloat16"
+    weights = {"weights": halves} if dtype == "bfloat16" else {}
     llm = ml.LLM(folder, dtype="float32", **SETTINGS | weights | options)
     return {"together": lambda requests: _together(llm, requests)}
 

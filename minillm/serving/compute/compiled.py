@@ -20,6 +20,7 @@ from minillm.attention.paged import attend_paged
 from minillm.attention.paged_plan import PagedPlan
 from minillm.attention.pages import Pages
 from minillm.cache.paged_batch import PagedBatch
+from minillm.errors import Unsupported, rule_numbers_remedy
 from minillm.measure.counters import charge
 from minillm.serving.compute.huge_pages import hold_in_huge_pages
 from minillm.serving.compute.loops import library
@@ -33,7 +34,7 @@ MOST_QUERIES = 4
 class _Matrix(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("panels", "bias")),
-        *((name, ctypes.c_int64) for name in ("in", "out", "gated")),
+        *((name, ctypes.c_int64) for name in ("in", "steps", "out", "gated", "halves")),
     )
 
 
@@ -42,14 +43,31 @@ class Panels(Linear):
     multiplies. A row's product has the same bits alone and in any company.
 
     `gated`: weight holds gates (F, in) and then what each lets through (F, in), and only `gated` may be asked for.
+    `halves`: both weight and x are rounded to bfloat16, and their products summed in float32.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None, gated: bool = False):
-        out, size = weight.shape
-        whole = _columns(weight, gated).transpose(1, 2).contiguous()
-        self.panels = hold_in_huge_pages(whole)
+    def __init__(self, weight: Tensor, bias: Tensor | None, gated: bool = False, halves: bool = False):
+        if halves and not library().knows_halves():
+            raise Unsupported(
+                rule_numbers_remedy("bfloat16 needs a processor that multiplies it", "none", "use 'compiled'")
+            )
+        (out, size), columns = weight.shape, _columns(weight, gated)
+        if halves:
+            pairs = F.pad(columns, (0, size % 2)).bfloat16().unflatten(2, (-1, 2))
+            self.panels = hold_in_huge_pages(pairs.transpose(1, 2).contiguous())
+        else:
+            self.panels = hold_in_huge_pages(columns.transpose(1, 2).contiguous())
+        self.steps, self.halves = self.panels.shape[1], halves
         self.bias = None if bias is None else _columns(bias[:, None], gated).contiguous()
-        self.matrix = _Matrix(whole.data_ptr(), None if self.bias is None else self.bias.data_ptr(), size, out, gated)
+        self.matrix = _Matrix(
+            self.panels.data_ptr(),
+            None if self.bias is None else self.bias.data_ptr(),
+            size,
+            self.steps,
+            out,
+            gated,
+            halves,
+        )
         self.address, self.multiply = ctypes.addressof(self.matrix), library().times_panels
         self.size, self.out, self.width = size, out, out // 2 if gated else out
 
@@ -68,17 +86,19 @@ class Panels(Linear):
 
     def _times(self, x: Tensor, floor: float, total: Tensor | None, room: Tensor | None) -> Tensor:
         x = x if x.stride(-1) == 1 else x.contiguous()
-        n, y = len(x), room
-        if y is None:
-            y = x.new_empty((n, self.width))
-        roots = x.new_empty(n)
-        total = total if total is None else total.contiguous()
+        n = x.shape[0]
+        y = x.new_empty((n, self.width)) if room is None else room
+        roots = None if floor < 0 else x.new_empty(n)
+        rounded = x.new_empty((n, self.steps)) if self.halves else None
+        total = None if total is None else total.contiguous()
         self.multiply(
             self.address, x.data_ptr(), x.stride(0), floor, None if total is None else total.data_ptr(), y.data_ptr(), n,
-            roots.data_ptr(), torch.get_num_threads(),
+            None if roots is None else roots.data_ptr(), None if rounded is None else rounded.data_ptr(),
+            torch.get_num_threads(),
         )  # fmt: skip
         flops = 2 * n * self.out * self.size
-        charge(bytes_loaded=4 * (self.out + n) * self.size, bytes_stored=y.nbytes, flops=flops)
+        loaded = (2 if self.halves else 4) * self.out * self.size + 4 * n * self.size
+        charge(bytes_loaded=loaded, bytes_stored=y.nbytes, flops=flops)
         return y
 
 
@@ -125,7 +145,8 @@ def can_attend(batch: PagedBatch) -> bool:
 
 
 class Attention:
-    """One pass of `can_attend`, for every layer alike: the loop for texts of few queries, torch for those of many.
+    """One pass of `can_attend`, for every layer alike: what is new is kept, and read by the loop for texts of few queries,
+    by torch for those of many.
 
     To the loop each query is a text of its own, which ends where the query stands.
     """
@@ -150,8 +171,19 @@ class Attention:
             self.lengths += range(length - count + 1, length + 1)
             ids += blocks
         self.tables = tuple(np.array(x, dtype=np.int64) for x in (ids, starts, self.lengths))
+        self.addresses = [table.ctypes.data for table in self.tables]
+        self.slots, self.seen = batch.slot_mapping, dict[int | None, int]()
         self.room = num_heads * -(-max(self.lengths) // WIDE) * WIDE
         self.scores = torch.empty(self.threads * self.room, dtype=torch.float32)
+
+    def keep(self, k: Tensor, v: Tensor, pages: Pages) -> None:
+        """k and v (T, G, D) of the new tokens, whose heads lie one behind the other -> their slots."""
+        (T, G, D), keys, values = k.shape, pages.k, pages.v
+        library().keep(
+            k.data_ptr(), k.stride(0), v.data_ptr(), v.stride(0), self.slots.data_ptr(), T, G * D, keys.data_ptr(),
+            values.data_ptr(),
+        )  # fmt: skip
+        charge(bytes_loaded=2 * k.nbytes + self.slots.nbytes, bytes_stored=2 * k.nbytes)
 
     def attend(self, q: Tensor, pages: Pages, window: int | None) -> Tensor:
         """q (T, H, D) -> (T, H, D); the heads of a text lie one behind the other."""
@@ -164,11 +196,12 @@ class Attention:
     def _attend_few(self, q: Tensor, pages: Pages, window: int | None) -> Tensor:
         (T, H, D), (_, P, G, _) = q.shape, pages.shape
         out = q.new_empty((T, H, D))
-        ids, starts, lengths = (table.ctypes.data for table in self.tables)
         library().attend_pages(
-            q.data_ptr(), pages.k.data_ptr(), pages.v.data_ptr(), ids, starts, lengths, T, H, G, D, P, window or 0,
-            D**-0.5, q.stride(0), self.scores.data_ptr(), self.room, out.data_ptr(), self.threads,
+            q.data_ptr(), pages.k.data_ptr(), pages.v.data_ptr(), *self.addresses, T, H, G, D, P, window or 0, D**-0.5,
+            q.stride(0), self.scores.data_ptr(), self.room, out.data_ptr(), self.threads,
         )  # fmt: skip
-        seen = sum(min(length, window or length) for length in self.lengths)
+        if window not in self.seen:
+            self.seen[window] = sum(min(length, window or length) for length in self.lengths)
+        seen = self.seen[window]
         charge(bytes_loaded=4 * T * H * D + 8 * seen * G * D, bytes_stored=out.nbytes, flops=4 * seen * H * D)
         return out

@@ -141,10 +141,10 @@ class PackedFloat16(Linear):
         return self.multiply(x, self.packed)
 
 
-def _panels(weight: Tensor, bias: Tensor | None, gated: bool = False) -> Linear:
+def _panels(weight: Tensor, bias: Tensor | None, gated: bool = False, halves: bool = False) -> Linear:
     from minillm.serving.compute.compiled import Panels
 
-    return Panels(weight, bias, gated)
+    return Panels(weight, bias, gated, halves)
 
 
 # What a weight (out, in) and a bias (out,) or None may be laid out as, by name.
@@ -154,11 +154,15 @@ LAYOUTS: dict[str, Callable[[Tensor, Tensor | None], Linear]] = {
     "packed": Packed,
     "packed or transposed": PackedOrTransposed,
     "compiled": _panels,
+    "compiled bfloat16": partial(_panels, halves=True),
     "packed bfloat16": PackedBFloat16,
     "packed float16": PackedFloat16,
 }
 # Those that lie otherwise where only `gated` is asked for.
-GATED = {"compiled": partial(_panels, gated=True)}
+GATED = {
+    "compiled": partial(_panels, gated=True),
+    "compiled bfloat16": partial(_panels, gated=True, halves=True),
+}
 # How many bytes of copies each takes for a byte of float32 weights.
 COPIED = {
     "plain": 0.0,
@@ -166,6 +170,7 @@ COPIED = {
     "packed": 1.0,
     "packed or transposed": 2.0,
     "compiled": 1.0,
+    "compiled bfloat16": 0.5,
     "packed bfloat16": 0.5,
     "packed float16": 0.5,
 }
@@ -187,7 +192,7 @@ def choose_layout(name: str, weight_bytes: int, dtype: torch.dtype, device: torc
         raise unknown_name("layout of weights", name, ["auto", *LAYOUTS])
     if name == "plain" or (name == "transposed" and dtype in (torch.float32, torch.float64)):
         return name
-    if fits and name == "compiled":
+    if fits and name in GATED:
         from minillm.serving.compute.loops import library
 
         library()  # says by itself why there is none

@@ -65,7 +65,7 @@ class PlainDecoder:
             self.embedding = model.embed_tokens.weight.detach()
             self.heads, self.intermediate_size = (c.num_heads, c.num_kv_heads, c.head_dim), c.intermediate_size
             self.loops = None
-            if self.layout == "compiled":
+            if self.layout in GATED:
                 from minillm.serving.compute import compiled
 
                 self.loops = compiled

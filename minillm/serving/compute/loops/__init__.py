@@ -37,13 +37,16 @@ def library() -> ctypes.CDLL:
     number: type[Any] = ctypes.c_int64
     pointer: type[Any] = ctypes.c_void_p
     single: type[Any] = ctypes.c_float
-    found.times_panels.argtypes = [pointer, pointer, number, single, pointer, pointer, number, pointer, ctypes.c_int]
+    found.times_panels.argtypes = [
+        pointer, pointer, number, single, pointer, pointer, number, pointer, pointer, ctypes.c_int,
+    ]  # fmt: skip
     found.attend_pages.argtypes = (
         [pointer] * 6 + [number] * 6 + [single, number, pointer, number, pointer, ctypes.c_int]
     )
+    found.keep.argtypes = [pointer, number] * 2 + [pointer, number, number, pointer, pointer]
     found.turn.argtypes = [pointer, number, pointer, pointer] + [number] * 4 + [ctypes.c_int]
-    found.panel_width.argtypes = found.is_threaded.argtypes = []
-    for loop in (found.times_panels, found.attend_pages, found.turn):
+    found.panel_width.argtypes = found.is_threaded.argtypes = found.knows_halves.argtypes = []
+    for loop in (found.times_panels, found.attend_pages, found.keep, found.turn):
         loop.restype = None
     return found
 

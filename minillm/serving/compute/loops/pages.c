@@ -1,4 +1,5 @@
-/* One query a text against a paged cache: every key and value is read once, where it lies, and no copy is made. float32. */
+/* A paged cache is written, and read by one query a text: every key and value once, where it lies, and no copy is made.
+   float32. */
 
 #include "vectors.h"
 
@@ -124,5 +125,14 @@ void attend_pages(const float *q, const float *k, const float *v, const int64_t 
         else if (D == 128) TEXT(2, 128);
         else if (D == 32) TEXT(2, 32);
         else TEXT(1, D);
+    }
+}
+
+/* k and v of T tokens, some numbers from one to the next and `width` of them each -> their slots of the pages. */
+void keep(const float *k, int64_t k_stride, const float *v, int64_t v_stride, const int64_t *slots, int64_t T,
+          int64_t width, float *k_pages, float *v_pages) {
+    for (int64_t t = 0; t < T; t++) {
+        memcpy(k_pages + slots[t] * width, k + t * k_stride, width * sizeof(float));
+        memcpy(v_pages + slots[t] * width, v + t * v_stride, width * sizeof(float));
     }
 }

@@ -10,6 +10,13 @@
 
 #include "vectors.h"
 
+#if defined __AVX512F__ && defined __AVX512BF16__
+#include <immintrin.h>
+#define HALVES 1
+#else
+#define HALVES 0
+#endif
+
 /* A tile's sums, a panel's step and one x must fit into the registers. */
 #if defined __AVX512F__
 #define V 4
@@ -34,14 +41,17 @@
 
 typedef float lanes __attribute__((vector_size(REGISTER), aligned(4)));
 
-/* A matrix (out, in) as panels (⌈out / PANEL⌉, in, PANEL), filled up with zeros; bias, as long as all are wide, or nothing.
-   One that is `gated` gives half as many columns: half of a panel are gates, and the other half what each lets through. */
+/* A matrix (out, in) as panels (⌈out / PANEL⌉, steps, PANEL), filled up with zeros; bias, as long as all are wide, or
+   nothing. A step is one number of x, or in `halves` two neighbours in bfloat16, which lie where one float would. One that
+   is `gated` gives half as many columns: half of a panel are gates, and the other half what each lets through. */
 typedef struct {
     const float *panels, *bias;
-    int64_t in, out, gated;
+    int64_t in, steps, out, gated, halves;
 } Matrix;
 
 int64_t panel_width(void) { return PANEL; }
+
+int knows_halves(void) { return HALVES; }
 
 int is_threaded(void) {
 #ifdef _OPENMP
@@ -85,36 +95,44 @@ INLINE void finish(const Matrix *m, Result to, const lanes *sums, ptrdiff_t row,
         memcpy(y, values, count * sizeof(float));
 }
 
+/* sum + weights * x, of floats or of pairs of halves */
+INLINE lanes accumulate(const int halves, lanes sum, lanes weights, float x) {
+#if HALVES
+    if (halves) return (lanes)_mm512_dpbf16_ps((__m512)sum, (__m512bh)weights, (__m512bh)_mm512_set1_ps(x));
+#endif
+    return sum + weights * x;
+}
+
 /* N rows of x by one panel; `lines` a step are asked for, from `next` on. */
-INLINE void tile(const int N, const int lines, const Matrix *m, const float *panel, const char *next, const float *x,
+INLINE void tile(const int N, const int lines, const int halves, const Matrix *m, const float *panel, const char *next, const float *x,
                  ptrdiff_t stride, Result to, ptrdiff_t row, ptrdiff_t p) {
     lanes sums[R][V];
     for (int n = 0; n < N; n++)
         for (int v = 0; v < V; v++) sums[n][v] = (lanes){0};
-    for (ptrdiff_t i = 0; i < m->in; i++, panel += PANEL) {
+    for (ptrdiff_t i = 0; i < m->steps; i++, panel += PANEL) {
         for (int line = 0; line < lines; line++) __builtin_prefetch(next + (i * lines + line) * LINE, 0, 2);
         lanes weights[V];
         for (int v = 0; v < V; v++) weights[v] = *(const lanes *)(panel + v * LANES);
         for (int n = 0; n < N; n++) {
             float one = x[n * stride + i];
-            for (int v = 0; v < V; v++) sums[n][v] += weights[v] * one;
+            for (int v = 0; v < V; v++) sums[n][v] = accumulate(halves, sums[n][v], weights[v], one);
         }
     }
     for (int n = 0; n < N; n++) finish(m, to, sums[n], row + n, p);
 }
 
 /* Rows from `first` up to `last` by panel number p. */
-static void rows_by_panel(const Matrix *m, ptrdiff_t p, const float *x, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t last,
+INLINE void rows_by_panel(const int halves, const Matrix *m, ptrdiff_t p, const float *x, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t last,
                           Result to) {
     enum { ALL = (PANEL * 4 + LINE - 1) / LINE, HALF = (ALL + 1) / 2 }; /* lines of memory a step */
-    const float *panel = m->panels + p * m->in * PANEL;
-    const char *here = (const char *)panel, *after = here + m->in * PANEL * 4, *next = after;
+    const float *panel = m->panels + p * m->steps * PANEL;
+    const char *here = (const char *)panel, *after = here + m->steps * PANEL * 4, *next = after;
     ptrdiff_t tiles = (last - first + R - 1) / R;
     for (ptrdiff_t t = 0, row = first; t < tiles; t++) {
         ptrdiff_t N = (last - row + tiles - t - 1) / (tiles - t); /* as even as they go */
         int lines = tiles > 3 ? 1 : HALF;
         if (next - after >= after - here) lines = 0; /* all is on its way */
-#define TILE(N, NEXT, LINES) tile(N, LINES, m, panel, NEXT, x + row * stride, stride, to, row, p)
+#define TILE(N, NEXT, LINES) tile(N, LINES, halves, m, panel, NEXT, x + row * stride, stride, to, row, p)
 #define CASE(N) \
     case N: \
         if (tiles == 1) TILE(N, here + AHEAD, ALL); \
@@ -123,28 +141,50 @@ static void rows_by_panel(const Matrix *m, ptrdiff_t p, const float *x, ptrdiff_
         else TILE(N, next, 0); \
         break;
         switch (N) { CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) }
-        next += lines * m->in * LINE;
+        next += lines * m->steps * LINE;
         row += N;
     }
 }
 
+static void some_rows(const Matrix *m, ptrdiff_t p, const float *x, ptrdiff_t stride, ptrdiff_t first, ptrdiff_t last,
+                      Result to) {
+    if (m->halves) rows_by_panel(1, m, p, x, stride, first, last, to);
+    else rows_by_panel(0, m, p, x, stride, first, last, to);
+}
+
+/* x (in,) -> its numbers in bfloat16, to the nearest and of two as near to the even one; a last odd one has a zero beside it. */
+static void halve(const float *x, ptrdiff_t in, uint16_t *halves) {
+    for (ptrdiff_t i = 0; i < in; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, 4);
+        halves[i] = x[i] == x[i] ? (bits + 0x7fff + (bits >> 16 & 1)) >> 16 : 0x7fc0;
+    }
+    if (in % 2) halves[in] = 0;
+}
+
 /* x (n, in), its rows `stride` apart -> y (n, out), or (n, out / 2) gated. `total`, as large as y, is added if it is there,
    and may be y. Where `floor` is not negative x is first divided by its root mean square, that is by √(|x|² + floor²) / √in:
-   the √in is in the matrix already. `scale` is room for n numbers. */
+   the √in is in the matrix already. `scale` is room for n numbers, and `rounded` for n * steps where there are halves. */
 void times_panels(const Matrix *m, const float *x, int64_t stride, float floor, const float *total, float *y, int64_t n,
-                  float *scale, int threads) {
-    ptrdiff_t panels = (m->out + PANEL - 1) / PANEL, most = CACHED / (4 * m->in) / R * R;
+                  float *scale, float *rounded, int threads) {
+    ptrdiff_t panels = (m->out + PANEL - 1) / PANEL, most = CACHED / (4 * m->steps) / R * R;
     if (most < R) most = R;
     ptrdiff_t jobs = (n + most - 1) / most * panels;
     Result to = {floor < 0 ? NULL : scale, total, y};
-    if (to.scale)
-        for (ptrdiff_t r = 0; r < n; r++) scale[r] = 1 / sqrtf(square(x + r * stride, m->in) + floor * floor);
-#pragma omp parallel num_threads(threads) if (threads > 1 && n * m->in * m->out > SMALL)
+    const float *rows = m->halves ? rounded : x;
+    ptrdiff_t apart = m->halves ? m->steps : stride;
+    if (n * m->in * m->out < SMALL) threads = 1;
+#pragma omp parallel num_threads(threads) if (threads > 1)
     {
         ptrdiff_t thread = omp_get_thread_num(), all = omp_get_num_threads();
+        for (ptrdiff_t r = n * thread / all; r < n * (thread + 1) / all; r++) {
+            if (to.scale) scale[r] = 1 / sqrtf(square(x + r * stride, m->in) + floor * floor);
+            if (m->halves) halve(x + r * stride, m->in, (uint16_t *)(rounded + r * m->steps));
+        }
+#pragma omp barrier
         for (ptrdiff_t job = jobs * thread / all; job < jobs * (thread + 1) / all; job++) {
             ptrdiff_t first = job / panels * most;
-            rows_by_panel(m, job % panels, x, stride, first, first + most < n ? first + most : n, to);
+            some_rows(m, job % panels, rows, apart, first, first + most < n ? first + most : n, to);
         }
     }
 }
