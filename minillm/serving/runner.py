@@ -129,7 +129,7 @@ class PagedLoop:
     def _attend(self, batch: PagedBatch, num_heads: int) -> Attend:
         """Through the batch, or by the loops in C where the weights are theirs too, and they can."""
         loops = None if self.plain is None else self.plain.loops
-        if loops is not None and loops.can_attend(batch):
+        if loops is not None and loops.can_attend(batch, num_heads):
             pages, attention = batch.cache.pages, loops.Attention(batch, num_heads)
 
             def attend(layer: Layer, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

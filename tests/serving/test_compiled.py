@@ -179,11 +179,11 @@ def test_queries_against_pages_anywhere(H, G, D, P, window, threads):
 
 def _attend(q, k, v, blocks, lengths, window, counts=None):
     """The loop, of a batch made by hand."""
-    return _attention(q, k.shape[1], blocks, lengths, counts).attend(q, compiled.Pages(k, v), window)
+    return _attention(q, k.shape[2], k.shape[1], blocks, lengths, counts).attend(q, compiled.Pages(k, v), window)
 
 
-def _attention(q, P, blocks, lengths, counts=None, slots=None):
-    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=P))
+def _attention(q, G, P, blocks, lengths, counts=None, slots=None):
+    cache = SimpleNamespace(scratch=Scratch(), pool=SimpleNamespace(block_size=P), shape=(1, 1, P, G, q.shape[2]))
     counts = counts or (1,) * len(lengths)
     batch = SimpleNamespace(
         block_ids=blocks,
@@ -204,14 +204,15 @@ def test_keys_and_values_are_kept_in_their_slots():
     slots = torch.tensor([blocks[1][2] * 4, blocks[0][0] * 4 + 3, blocks[1][0] * 4])
     new_k, new_v = torch.randn(3, 5, 16)[:, 1:3], torch.randn(3, 4, 16)[:, 2:]
     want = [x.flatten(0, 1).index_copy(0, slots, new).view_as(x) for x, new in ((k, new_k), (v, new_v))]
-    _attention(torch.empty(3, 4, 16), 4, blocks, (5, 9), slots=slots).keep(new_k, new_v, compiled.Pages(k, v))
+    _attention(torch.empty(3, 4, 16), 2, 4, blocks, (5, 9), slots=slots).keep(new_k, new_v, compiled.Pages(k, v))
     assert all(torch.equal(got.nan_to_num(), x.nan_to_num()) for got, x in zip((k, v), want, strict=True))
 
 
 @built
 @pytest.mark.parametrize("window", [None, 6])
 @pytest.mark.parametrize("counts", [(4, 1, 2, 3), (4, 4, 4, 4), (1, 9, 4, 20), (5, 1, 1, 1), (1, 5, 1, 30)])
-def test_a_few_queries_of_a_text_beside_prompts(counts, window):
+def test_a_few_queries_of_a_text_beside_prompts(counts, window, monkeypatch):
+    """Prompts by torch, and by the loop; for the whole of a short text and for the last of a long one."""
     lengths = (17, 9, 40, 30)
     k, v, blocks = scattered(lengths, 8, 2, 16)
     q, starts = torch.randn(sum(counts), 4, 16), torch.tensor((0, *counts)).cumsum(0).int()
@@ -220,7 +221,20 @@ def test_a_few_queries_of_a_text_beside_prompts(counts, window):
         row[: len(ids)] = torch.tensor(ids)
     wide = [x.double().nan_to_num() for x in (q, k, v)]
     want = naive_paged_attention(*wide, table, torch.tensor(lengths).int(), starts, max(counts), window=window)
-    assert relative(_attend(q, k, v, blocks, lengths, window, counts), want) <= 1e-6
+    for most in (256, 8, 0):
+        monkeypatch.setattr(compiled, "FEW_KEYS", most)
+        assert relative(_attend(q, k, v, blocks, lengths, window, counts), want) <= 1e-6
+
+
+@built
+def test_a_text_has_the_same_bits_however_it_is_read():
+    """Whole, in pieces, one by one, and beside others."""
+    k, v, blocks = scattered((45, 20), 8, 2, 32)
+    q = torch.randn(65, 4, 32)
+    whole = _attend(q[:45], k, v, blocks[:1], (45,), None, (45,))
+    pieces = [_attend(q[a:b], k, v, blocks[:1], (b,), None, (b - a,)) for a, b in ((0, 7), (7, 8), (8, 45))]
+    beside = _attend(q, k, v, blocks, (45, 20), None, (45, 20))
+    assert torch.equal(torch.cat(pieces), whole) and torch.equal(beside[:45], whole)
 
 
 @built
@@ -355,6 +369,7 @@ def test_texts_are_written_as_the_model_writes_them():
     plain = compiled.Attention.attend
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiled.Attention, "attend", lambda *a: used.append(1) or plain(*a))
+        patch.setattr(compiled, "FEW_KEYS", 2)
         assert turn(text(24)[0], [5, 14, 5]) <= 1e-5 and not used
         for step in range(6):
             assert turn(text(3, seed=step)[0], [1, 1, 1]) <= 1e-5
@@ -364,6 +379,8 @@ def test_texts_are_written_as_the_model_writes_them():
         assert turn(text(4, seed=7)[0], [1, 1, 1, 1]) <= 1e-5
         assert turn(text(11, seed=8)[0], [1, 6, 1, 3]) <= 1e-5
         assert len(used) == 8 * model.config.num_layers
+        patch.undo()
+        assert turn(text(40, seed=9)[0], [1, 20, 12, 7]) <= 1e-5
 
 
 def _both(model, loop, caches, tables, ids, counts):
@@ -376,11 +393,11 @@ def _both(model, loop, caches, tables, ids, counts):
 def test_quantised_pages_and_odd_heads_are_left_to_torch():
     model = Decoder(BASE)  # heads of 8
     cache = model.new_paged_cache(8, 4)
-    assert not compiled.can_attend(cache.extend([cache.table()], [1]))
+    assert not compiled.can_attend(cache.extend([cache.table()], [1]), BASE.num_heads)
     model = Decoder(WINDOWED)
     sizes = (WINDOWED.num_layers, 8, 4, WINDOWED.num_kv_heads, WINDOWED.head_dim)
     eight = QuantizedPagedCache(*sizes, stored="int8")
-    assert not compiled.can_attend(eight.extend([eight.table()], [1]))
+    assert not compiled.can_attend(eight.extend([eight.table()], [1]), WINDOWED.num_heads)
     logits = PagedLoop(model, "compiled").step(torch.tensor([3]), eight.extend([eight.table()], [1]))
     assert logits.isfinite().all()
 

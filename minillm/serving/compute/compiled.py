@@ -9,7 +9,8 @@ first. The loops are what is left when nothing but the reading and the multiplyi
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -27,8 +28,10 @@ from minillm.serving.compute.loops import library
 from minillm.serving.compute.packed_linear import Linear, Norm
 
 WIDE = 16  # numbers in a vector of the loops
-# The loop takes a text's queries one by one; where there are more of them, torch reads each key once for all.
-MOST_QUERIES = 4
+# The loop takes a text's queries one by one, and a key is read anew for each. Torch's call reads it once for many, which is
+# quicker for many queries of a text with more keys than this for each query head of a key head: the rest is overhead.
+FEW_QUERIES = 4
+FEW_KEYS = 256
 
 
 class _Matrix(ctypes.Structure):
@@ -135,34 +138,44 @@ def turning(cos: Tensor, sin: Tensor) -> Callable[[Tensor], Tensor]:
     return turn
 
 
-def can_attend(batch: PagedBatch) -> bool:
-    """Whether `Attention` can serve a batch: a text of few queries, float32 pages not quantised, heads of whole vectors."""
+def can_attend(batch: PagedBatch, num_heads: int) -> bool:
+    """Whether `Attention` can serve a batch: a text for the loop, float32 pages not quantised, heads of whole vectors."""
     if not isinstance(batch, PagedBatch):  # another kind, which attends by itself
         return False
     pages = batch.cache.pages[0]
     plain = pages.k_scale is None and pages.k.dtype == torch.float32 and pages.k.device.type == "cpu"
-    return plain and min(batch.counts) <= MOST_QUERIES and pages.shape[-1] % WIDE == 0 and pages.k.is_contiguous()
+    if not plain or pages.shape[-1] % WIDE or not pages.k.is_contiguous():
+        return False
+    return any(is_for_loop(*text) for text in _sizes(batch, num_heads // pages.shape[2]))
+
+
+def is_for_loop(count: int, length: int, heads_per_key: int) -> bool:
+    """Whether the loop is at least as quick as torch for the last `count` tokens of a text."""
+    return count <= FEW_QUERIES or length <= FEW_KEYS * heads_per_key
+
+
+def _sizes(batch: PagedBatch, heads_per_key: int) -> Iterable[tuple[int, int, int]]:
+    return zip(batch.counts, batch.lengths, repeat(heads_per_key))
 
 
 class Attention:
-    """One pass of `can_attend`, for every layer alike: what is new is kept, and read by the loop for texts of few queries,
-    by torch for those of many.
+    """One pass of `can_attend`, for every layer alike: what is new is kept, and read by the loop or, where that is quicker,
+    by torch.
 
-    To the loop each query is a text of its own, which ends where the query stands.
+    To the loop each query is a text of its own, which ends where the query stands. So its bits depend on nothing else.
     """
 
     def __init__(self, batch: PagedBatch, num_heads: int):
         self.scratch, self.threads = batch.cache.scratch, torch.get_num_threads()
         self.rest: PagedPlan | None = None
         texts = list(zip(batch.counts, batch.lengths, batch.block_ids, strict=True))
-        if batch.max_query_len > MOST_QUERIES:
-            queries = torch.tensor(batch.counts)
-            is_few = (queries <= MOST_QUERIES).repeat_interleave(queries)
-            self.few, self.many = is_few.nonzero()[:, 0], (~is_few).nonzero()[:, 0]
-            long = [text for text in texts if text[0] > MOST_QUERIES]
-            counts, lengths, tables = zip(*long, strict=True)
+        ours = [is_for_loop(*text) for text in _sizes(batch, num_heads // batch.cache.shape[3])]
+        if not all(ours):
+            mask = torch.tensor(ours).repeat_interleave(torch.tensor(batch.counts))
+            self.few, self.many = mask.nonzero()[:, 0], (~mask).nonzero()[:, 0]
+            counts, lengths, tables = zip(*(text for text, mine in zip(texts, ours, strict=True) if not mine), strict=True)
             self.rest = PagedPlan(counts, lengths, tables, batch.cache.pool.block_size)
-            texts = [text for text in texts if text[0] <= MOST_QUERIES]
+            texts = [text for text, mine in zip(texts, ours, strict=True) if mine]
         ids: list[int] = []
         starts: list[int] = []
         self.lengths: list[int] = []
