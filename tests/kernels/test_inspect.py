@@ -270,7 +270,8 @@ def test_the_same_kernel_in_another_checkout_is_the_same(reports, tmp_path, monk
     assert compiling.fingerprint(product_job("sm_90")) != here  # lies nowhere yet
     monkeypatch.setattr(shipping, "HOME", tmp_path)
     assert compiling.fingerprint(product_job("sm_90")) == here
-    assert not any(str(checkout) in text for report in reports.values() for text in report.stages.values())
+    # Triton may lie inside the checkout, and its own functions say where.
+    assert not any(str(checkout / place) in text for report in reports.values() for text in report.stages.values())
 
 
 def test_a_kernel_that_does_not_compile_says_why():
