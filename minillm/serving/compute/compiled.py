@@ -173,7 +173,8 @@ class Attention:
         if not all(ours):
             mask = torch.tensor(ours).repeat_interleave(torch.tensor(batch.counts))
             self.few, self.many = mask.nonzero()[:, 0], (~mask).nonzero()[:, 0]
-            counts, lengths, tables = zip(*(text for text, mine in zip(texts, ours, strict=True) if not mine), strict=True)
+            long = [text for text, mine in zip(texts, ours, strict=True) if not mine]
+            counts, lengths, tables = zip(*long, strict=True)
             self.rest = PagedPlan(counts, lengths, tables, batch.cache.pool.block_size)
             texts = [text for text, mine in zip(texts, ours, strict=True) if mine]
         ids: list[int] = []
