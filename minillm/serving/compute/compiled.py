@@ -1,9 +1,9 @@
-"""A step of decoding in four loops of C, for whoever has a compiler.
+"""A step of an engine in loops of C, for whoever has a compiler.
 
 What a step on a processor waits for is memory: every weight once, and every key and value. Torch's product of one row leaves
 half of memory's speed unused, with eight rows half of the multipliers', and its attention wants pages copied into a row
 first. The loops are what is left when nothing but the reading and the multiplying remains: `panels.c` is the product,
-`pages.c` attention, `rows.c` what lies between them. float32 only.
+`pages.c` attention, `turn.c` what lies between them. Texts are float32, weights float32 or bfloat16.
 """
 
 from __future__ import annotations
