@@ -154,4 +154,5 @@ def _percent(share: float) -> str:
 
 
 def kept_in_words(data: NextToken) -> str:
+    """How many tokens can still be chosen, and how probable they were together."""
     return f"{data.num_kept} of {data.vocab_size} tokens kept, {data.mass_kept:.1%} of the probability"

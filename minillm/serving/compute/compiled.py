@@ -150,7 +150,7 @@ def can_attend(batch: PagedBatch, num_heads: int) -> bool:
 
 
 def is_for_loop(count: int, length: int, heads_per_key: int) -> bool:
-    """Whether the loop is at least as quick as torch for the last `count` tokens of a text."""
+    """Whether the loop is about as quick as torch, or quicker, for the last `count` tokens of a text."""
     return count <= FEW_QUERIES or length <= FEW_KEYS * heads_per_key
 
 
@@ -159,7 +159,7 @@ def _sizes(batch: PagedBatch, heads_per_key: int) -> Iterable[tuple[int, int, in
 
 
 class Attention:
-    """One pass of `can_attend`, for every layer alike: what is new is kept, and read by the loop or, where that is quicker,
+    """A pass that `can_attend` says yes to, for every layer alike: what is new is kept, and read by the loop or, where that is quicker,
     by torch.
 
     To the loop each query is a text of its own, which ends where the query stands. So its bits depend on nothing else.

@@ -163,7 +163,7 @@ GATED = {
     "compiled": partial(_panels, gated=True),
     "compiled bfloat16": partial(_panels, gated=True, halves=True),
 }
-# How many bytes of copies each takes for a byte of float32 weights.
+# How many bytes of copies each takes for a byte of float32 weights, but for what fills up a last tile or panel.
 COPIED = {
     "plain": 0.0,
     "transposed": 1.0,
