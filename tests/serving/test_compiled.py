@@ -57,8 +57,9 @@ def test_rows_times_a_matrix_of_any_size(count, threads):
             want = exact + bias + total
             assert ((compiled.Panels(weight, bias).add(total, x) - want).abs() <= 3 * room).all()
             assert ((total - want).abs() <= 3 * room).all()  # in place
-    x, weight, bias, _ = drawn(700, 768, 130)  # more than are gone over at once
-    assert relative(compiled.Panels(weight, bias)(x), x.double() @ weight.double().T + bias) <= 1e-6
+    for n in (126, 127, 252, 253, 700):  # 126 rows of 768 are gone over at once
+        x, weight, bias, _ = drawn(n, 768, 130)
+        assert relative(compiled.Panels(weight, bias)(x), x.double() @ weight.double().T + bias) <= 1e-6
 
 
 @built
@@ -289,9 +290,10 @@ FAULTS = {
         "the last job of each thread's share is dropped": ("jobs * (thread + 1) / all;", "jobs / all * (thread + 1);"),
         "the columns of the last panel are left out": ("all - column < wide ? all - column", "all - column < wide ? 0"),
         "the rows of the last group are left out": (
-            "first + most < n ? first + most : n",
-            "first + most < n ? first + most : first",
+            "first + span < n ? first + span : n",
+            "first + span < n ? first + span : first",
         ),
+        "spans of rows end before the rows do": ("/ spans + R - 1) / R * R;", "/ spans) / R * R;"),
         "every panel has the first one's bias": ("(m->bias + p * PANEL + v", "(m->bias + v"),
         "every row has the first one's root": ("to.scale[row]", "to.scale[0]"),
         "the floor is not squared": ("+ floor * floor", "+ floor"),

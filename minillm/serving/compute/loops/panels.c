@@ -169,7 +169,8 @@ void times_panels(const Matrix *m, const float *x, int64_t stride, float floor, 
                   float *scale, float *rounded, int threads) {
     ptrdiff_t panels = (m->out + PANEL - 1) / PANEL, most = CACHED / (4 * m->steps) / R * R;
     if (most < R) most = R;
-    ptrdiff_t jobs = (n + most - 1) / most * panels;
+    ptrdiff_t spans = (n + most - 1) / most, jobs = spans * panels;
+    ptrdiff_t span = ((n + spans - 1) / spans + R - 1) / R * R; /* as even as they go: threads get as many jobs each */
     Result to = {floor < 0 ? NULL : scale, total, y};
     const float *rows = m->halves ? rounded : x;
     ptrdiff_t apart = m->halves ? m->steps : stride;
@@ -183,8 +184,8 @@ void times_panels(const Matrix *m, const float *x, int64_t stride, float floor, 
         }
 #pragma omp barrier
         for (ptrdiff_t job = jobs * thread / all; job < jobs * (thread + 1) / all; job++) {
-            ptrdiff_t first = job / panels * most;
-            some_rows(m, job % panels, rows, apart, first, first + most < n ? first + most : n, to);
+            ptrdiff_t first = job / panels * span;
+            some_rows(m, job % panels, rows, apart, first, first + span < n ? first + span : n, to);
         }
     }
 }
