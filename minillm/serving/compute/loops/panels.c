@@ -168,6 +168,7 @@ static void halve(const float *x, ptrdiff_t in, uint16_t *halves) {
 void times_panels(const Matrix *m, const float *x, int64_t stride, float floor, const float *total, float *y, int64_t n,
                   float *scale, float *rounded, int threads) {
     ptrdiff_t panels = (m->out + PANEL - 1) / PANEL, most = CACHED / (4 * m->steps) / R * R;
+    if (n == 0) return;
     if (most < R) most = R;
     ptrdiff_t spans = (n + most - 1) / most, jobs = spans * panels;
     ptrdiff_t span = ((n + spans - 1) / spans + R - 1) / R * R; /* as even as they go: threads get as many jobs each */
