@@ -326,6 +326,8 @@ FAULTS = {
 def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, threads):
     if "halves" in name and no_halves:
         pytest.skip("a processor without bfloat16")
+    if "thread" in name and not loops.library().is_threaded():
+        pytest.skip("a compiler whose threads torch has not")
     for source in loops.FOLDER.glob("*.[ch]"):
         shutil.copy(source, nothing_built)
     faulty, swaps = nothing_built / file, FAULTS[file][name]
@@ -336,6 +338,7 @@ def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, th
     faulty.write_text(text)
     monkeypatch.setattr(loops, "FOLDER", nothing_built)
     monkeypatch.setattr(loops, "FLAGS", ("-O1", *loops.FLAGS[1:]))
+    loops.library.cache_clear()
     with pytest.raises(AssertionError):
         for count in (1, 3):
             test_rows_times_a_matrix_of_any_size(count, threads)
@@ -438,7 +441,7 @@ def nothing_built(tmp_path, monkeypatch):
         name.cache_clear()
 
 
-@pytest.mark.parametrize("compiler", [None, "false", "no-such-compiler"])
+@pytest.mark.parametrize("compiler", [None, "false", "no-such-compiler", "cc 'unclosed"])
 def test_without_a_compiler_it_is_refused_and_auto_goes_on(compiler, nothing_built, monkeypatch):
     monkeypatch.setattr(loops.shutil, "which", lambda name: None)
     monkeypatch.delenv("CC", raising=False)
@@ -465,6 +468,26 @@ def test_a_compiler_without_threads_builds_loops_that_say_so(nothing_built, monk
 
 
 @built
+def test_an_older_compiler_has_another_word_for_it(nothing_built, monkeypatch, threads):
+    """GCC before 12 knows no __builtin_shufflevector; Ubuntu 22.04 comes with GCC 11."""
+    for source in loops.FOLDER.glob("*.[ch]"):
+        shutil.copy(source, nothing_built)
+    header = nothing_built / "vectors.h"
+    assert header.read_text().count("|| __GNUC__ >= 12") == 1
+    header.write_text(header.read_text().replace("|| __GNUC__ >= 12", ""))
+    monkeypatch.setattr(loops, "FOLDER", nothing_built)
+    test_queries_against_pages_anywhere(4, 2, 32, 16, None, threads)
+
+
+@built
+def test_a_compiler_may_be_named_with_arguments_and_its_folder_from_here(nothing_built, monkeypatch):
+    monkeypatch.setenv("CC", "cc -DNOTHING='of importance'")
+    monkeypatch.chdir(nothing_built)
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    assert loops.library() and len(list((nothing_built / "here").rglob("*.so"))) == 1
+
+
+@built
 def test_it_is_built_once_and_kept(nothing_built, monkeypatch):
     made, run = [], loops._run
     monkeypatch.setattr(
@@ -473,7 +496,7 @@ def test_it_is_built_once_and_kept(nothing_built, monkeypatch):
         lambda folder, *command: made.append(command) or run(folder, *command),
     )
     loops.library()
-    assert len(made) == 2
+    assert (calls := len(made)) >= 2
     loops.library.cache_clear()
     loops.library()
-    assert len(made) == 2 and [p.suffix for p in (nothing_built / "minillm").iterdir()] == [".so"]
+    assert len(made) == calls and [p.suffix for p in (nothing_built / "minillm").iterdir()] == [".so"]

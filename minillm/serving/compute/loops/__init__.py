@@ -9,6 +9,7 @@ import ctypes
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -16,20 +17,24 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch  # noqa: F401  the loops run on its threads
+
 from minillm.errors import Unsupported, rule_numbers_remedy
 
 FOLDER = Path(__file__).parent
 # No flag that lets sums be reordered: the exponential depends on their order, and so does a row's being the same in any
 # company. OpenMP's threads are those that torch has loaded, so the library is not linked to a second set of them.
 FLAGS = ("-O3", "-march=native", "-fPIC", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast")
+SHARED = ("-undefined", "dynamic_lookup") if platform.system() == "Darwin" else ()
 
 
 @cache
 def library() -> ctypes.CDLL:
     """The loops, built if they are not there. Raises Unsupported where there is no compiler, or none that can."""
-    path = _folder() / f"loops-{_fingerprint()}.so"
+    compiler = _compiler()
+    path = _folder() / f"loops-{_fingerprint(compiler)}.so"
     if not path.exists():
-        _build(path)
+        _build(path, compiler)
     try:
         found = ctypes.CDLL(str(path))
     except OSError as error:
@@ -58,11 +63,22 @@ def sources() -> list[Path]:
 
 def _folder() -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "minillm"
+    return Path(home).absolute() / "minillm"
 
 
-def _fingerprint() -> str:
-    """Of all that decides what the compiler makes: the source, the flags, the processor."""
+def _compiler() -> list[str]:
+    """The command that compiles: what CC says, or the first that is there."""
+    try:
+        named = shlex.split(os.environ.get("CC", "")) or [c for c in ("cc", "gcc", "clang") if shutil.which(c)][:1]
+    except ValueError as error:
+        raise _refusal(f"CC={os.environ['CC']} ({error})") from None
+    if not named or platform.system() == "Windows":
+        raise _refusal(f"{platform.system()} without a C compiler")
+    return named
+
+
+def _fingerprint(compiler: list[str]) -> str:
+    """Of all that decides what is made: the source, the compiler, the flags, the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = "".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
@@ -70,6 +86,8 @@ def _fingerprint() -> str:
         processor = platform.processor()
     parts = (
         *(file.read_text() for file in sorted(FOLDER.glob("*.[ch]"))),
+        os.path.realpath(shutil.which(compiler[0]) or ""),
+        *compiler[1:],
         *FLAGS,
         platform.platform(),
         platform.machine(),
@@ -78,28 +96,33 @@ def _fingerprint() -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _build(path: Path) -> None:
+def _build(path: Path, compiler: list[str]) -> None:
     """Compile with OpenMP where the compiler has it; written under another name first, so that nobody loads half of it."""
-    compiler = os.environ.get("CC") or next((c for c in ("cc", "gcc", "clang") if shutil.which(c)), None)
-    if compiler is None or platform.system() == "Windows":
-        raise _refusal(f"{platform.system()} without a C compiler")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             files, linked = [str(file) for file in sources()], Path(folder) / "loops.so"
             for threads in (["-fopenmp"], []):
-                done = _run(folder, compiler, *FLAGS, *threads, "-c", *files)
+                done = _run(folder, *compiler, *FLAGS, *threads, "-c", *files)
                 if done.returncode == 0:
+                    made = [str(file) for file in Path(folder).glob("*.o")]
+                    done = _run(folder, *compiler, "-shared", *SHARED, *made, "-o", str(linked), "-lm")
+                if done.returncode == 0 and _loads(linked):
                     break
-            if done.returncode == 0:
-                undefined = ["-undefined", "dynamic_lookup"] if platform.system() == "Darwin" else []
-                made = [str(file) for file in Path(folder).glob("*.o")]
-                done = _run(folder, compiler, "-shared", *undefined, *made, "-o", str(linked), "-lm")
             if done.returncode:
-                raise _refusal(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{compiler} failed")
+                raise _refusal(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"{compiler[0]} failed")
             os.replace(linked, path)
     except OSError as error:
         raise _refusal(str(error)) from None
+
+
+def _loads(file: Path) -> bool:
+    """Whether all that the file asks for is there: Clang's OpenMP is not the one that torch brings along on Linux."""
+    try:
+        ctypes.CDLL(str(file))
+    except OSError:
+        return False
+    return True
 
 
 def _run(folder: str, *command: str) -> subprocess.CompletedProcess[str]:

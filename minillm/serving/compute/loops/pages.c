@@ -8,9 +8,9 @@
 /* The sums of four vectors, in fewer steps than one after the other. */
 INLINE quarter four_sums(const vec v[4]) {
     quarter a = fold(v[0]), b = fold(v[1]), c = fold(v[2]), d = fold(v[3]);
-    quarter ab = __builtin_shufflevector(a, b, 0, 4, 1, 5) + __builtin_shufflevector(a, b, 2, 6, 3, 7);
-    quarter cd = __builtin_shufflevector(c, d, 0, 4, 1, 5) + __builtin_shufflevector(c, d, 2, 6, 3, 7);
-    return __builtin_shufflevector(ab, cd, 0, 1, 4, 5) + __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    quarter ab = PICK(a, b, 0, 4, 1, 5) + PICK(a, b, 2, 6, 3, 7);
+    quarter cd = PICK(c, d, 0, 4, 1, 5) + PICK(c, d, 2, 6, 3, 7);
+    return PICK(ab, cd, 0, 1, 4, 5) + PICK(ab, cd, 2, 3, 6, 7);
 }
 
 /* Where a text's keys lie: `count` of them from key `first` on, in pages of P tokens of `step` numbers. */

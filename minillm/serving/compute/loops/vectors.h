@@ -24,6 +24,13 @@ typedef float half __attribute__((vector_size(32)));
 typedef float quarter __attribute__((vector_size(16)));
 typedef int32_t ints __attribute__((vector_size(64)));
 
+/* Four of two vectors' eight numbers. GCC had a word of its own for it before version 12. */
+#if defined __clang__ || __GNUC__ >= 12
+#define PICK(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PICK(a, b, ...) __builtin_shuffle(a, b, (int32_t __attribute__((vector_size(16)))){__VA_ARGS__})
+#endif
+
 INLINE quarter fold(vec v) {
     half low, high;
     quarter a, b;
