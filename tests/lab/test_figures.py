@@ -121,3 +121,15 @@ def test_counts_with_letters(count, text):
 )
 def test_white_space_in_tokens_is_visible(token, text):
     assert figures.show_token(token) == text
+
+
+@pytest.mark.parametrize("low, high, shown", [(4, 270, "5 10 20 50 100 200"), (0.002, 9e5, "0.01 1 100 10K 1M")])
+def test_a_logarithmic_height_is_told_in_plain_numbers(low, high, shown):
+    fig = figures.figure()
+    (axes,) = fig.axes
+    axes.plot([1, 2], [low, high])
+    figures.log_height(axes)
+    figures.to_png(fig)
+    bottom, top = axes.get_ylim()
+    labels = [text.get_text() for text in axes.get_yticklabels() if bottom <= text.get_position()[1] <= top]
+    assert " ".join(labels) == shown
