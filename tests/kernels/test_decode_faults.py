@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from decode_battery import CHECKS, faithful, make
-from kernel_mutants import guarded_outputs
+from kernel_mutants import guarded_outputs, new_memory_holds_nan
 
 import minillm as ml
 from minillm.kernels import mode, runtime
@@ -127,7 +127,7 @@ def asked(module):
 def test_one_wrong_line_is_seen(fault, tmp_path, monkeypatch):
     file, old, new, check = FAULTS[fault]
     module = edited(file, old, new, tmp_path, monkeypatch)
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError), new_memory_holds_nan():
         SEEN_BY[check](asked(module), "cpu")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import paged_cases
 import pytest
 import torch
-from kernel_mutants import narrow_offsets_refused
+from kernel_mutants import narrow_offsets_refused, new_memory_holds_nan
 from paged_battery import CHECKS, faithful
 from paged_cases import make_case, quantize
 
@@ -109,7 +109,7 @@ def nothing_leads_nowhere(monkeypatch):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_wrong_line_is_seen(fault, tmp_path):
     old, new, check = FAULTS[fault]
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError), new_memory_holds_nan():
         SEEN_BY[check](asked(edited(old, new, tmp_path)), "cpu")
 
 

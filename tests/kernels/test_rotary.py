@@ -10,7 +10,7 @@ import pytest
 import torch
 from attention_cases import every_other, heads_first, packed
 from flash_battery import DTYPES
-from kernel_mutants import guarded_outputs
+from kernel_mutants import guarded_outputs, new_memory_holds_nan
 
 import minillm as ml
 from minillm.errors import InvalidType, InvalidValue, Unsupported
@@ -217,7 +217,7 @@ def edited(old, new, folder):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_wrong_line_is_seen(fault, tmp_path):
     old, new, name = FAULTS[fault]
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError), new_memory_holds_nan():
         CHECKS[name](edited(old, new, tmp_path))
 
 

@@ -65,6 +65,16 @@ def guarded_outputs():
     assert all((guard == 4096.0).all() for guard in guards), "wrote beside its output"
 
 
+@contextmanager
+def new_memory_holds_nan():
+    """Memory that nobody has written to reads NaN, and not what an earlier call left there, which may be the right answer."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(False)
+
+
 def inside_nan(x):
     """The same numbers as a view with NaN all around it, also between its rows, which begin at multiples of 16 bytes."""
     padded = x.new_full([-(-size // 8) * 8 + 16 for size in x.shape], torch.nan)
