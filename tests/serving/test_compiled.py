@@ -321,6 +321,18 @@ FAULTS = {
 }
 
 
+def rewrite(folder, monkeypatch, file, swaps):
+    """A copy of the loops to be built, in which each text of `swaps` is replaced by the one behind it."""
+    for source in loops.FOLDER.glob("*.[ch]"):
+        shutil.copy(source, folder)
+    text = (folder / file).read_text()
+    for old, new in zip(swaps[::2], swaps[1::2], strict=True):
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    (folder / file).write_text(text)
+    monkeypatch.setattr(loops, "FOLDER", folder)
+
+
 @built
 @pytest.mark.parametrize("file, name", [(file, name) for file, faults in FAULTS.items() for name in faults])
 def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, threads):
@@ -328,15 +340,7 @@ def test_a_fault_in_the_loops_is_seen(file, name, nothing_built, monkeypatch, th
         pytest.skip("a processor without bfloat16")
     if "thread" in name and not loops.library().is_threaded():
         pytest.skip("a compiler whose threads torch has not")
-    for source in loops.FOLDER.glob("*.[ch]"):
-        shutil.copy(source, nothing_built)
-    faulty, swaps = nothing_built / file, FAULTS[file][name]
-    text = faulty.read_text()
-    for old, new in zip(swaps[::2], swaps[1::2], strict=True):
-        assert text.count(old) == 1, name
-        text = text.replace(old, new)
-    faulty.write_text(text)
-    monkeypatch.setattr(loops, "FOLDER", nothing_built)
+    rewrite(nothing_built, monkeypatch, file, FAULTS[file][name])
     loops.library.cache_clear()
     with pytest.raises(AssertionError):
         for count in (1, 3):
@@ -470,12 +474,7 @@ def test_a_compiler_without_threads_builds_loops_that_say_so(nothing_built, monk
 @built
 def test_an_older_compiler_has_another_word_for_it(nothing_built, monkeypatch, threads):
     """GCC before 12 knows no __builtin_shufflevector; Ubuntu 22.04 comes with GCC 11."""
-    for source in loops.FOLDER.glob("*.[ch]"):
-        shutil.copy(source, nothing_built)
-    header = nothing_built / "vectors.h"
-    assert header.read_text().count("|| __GNUC__ >= 12") == 1
-    header.write_text(header.read_text().replace("|| __GNUC__ >= 12", ""))
-    monkeypatch.setattr(loops, "FOLDER", nothing_built)
+    rewrite(nothing_built, monkeypatch, "vectors.h", ("|| __GNUC__ >= 12", ""))
     test_queries_against_pages_anywhere(4, 2, 32, 16, None, threads)
 
 
