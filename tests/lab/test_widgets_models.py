@@ -194,7 +194,7 @@ def in_blank_figures(explorer, state):
 
 
 def test_a_move_costs_less_than_five_blank_figures(model):
-    """A blank figure takes 0.06 s on an idle core, and five of them a third of a second: no slider may lag further."""
+    """No slider may lag further: where a blank figure takes 0.06 s, five of them are a third of a second."""
     for explorer, state in slowest_steps(model):
         assert in_blank_figures(explorer, state) < 5, explorer.title
 
